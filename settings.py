@@ -1,0 +1,162 @@
+"""Every setting of the program, read once from the environment and `.env`, checked, and frozen."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SettingsError(Exception):
+    """A setting is wrong or half there. The message is one line that names it and says what to do."""
+
+
+class Settings(BaseSettings):
+    """The settings by their names in lower case; `docs/settings.md` describes each."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/maquette.db")
+    redis_url: SecretStr | None = None
+
+    storage_dir: Path = Path("data/files")
+    work_dir: Path = Path("data/work")
+    s3_bucket: str | None = None
+    s3_endpoint_url: str | None = None
+    s3_public_url: str | None = None
+
+    prompt_provider: str = "local"
+    image_provider: str = "local"
+    model_provider: str = "local"
+
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_api_key: SecretStr | None = None
+    openai_image_model: str = "gpt-image-1"
+    openai_chat_model: str = "gpt-4o-mini"
+
+    tencentcloud_secret_id: SecretStr | None = None
+    tencentcloud_secret_key: SecretStr | None = None
+    tencentcloud_region: str = "ap-guangzhou"
+    tencentcloud_endpoint: str | None = None
+
+    image_concurrency: int = Field(5, ge=1, le=64)
+    model_concurrency: int = Field(3, ge=1, le=64)
+    max_attempts: int = Field(3, ge=1, le=20)
+    retry_seconds: Seconds = 2
+    prompt_timeout_seconds: Seconds = 20
+    image_timeout_seconds: Seconds = 120
+    model_timeout_seconds: Seconds = 900
+    lease_seconds: Seconds = 30
+    sweep_seconds: Seconds = 5
+    shutdown_seconds: Seconds = 30
+
+    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: str | None = None
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    public_url: str | None = None
+    max_active_requests: int = Field(20, ge=0)
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not re.fullmatch(r"https?://[^/\s]+", origin):
+                raise ValueError(f"{origin!r} is no origin; write scheme and host, such as https://app.example.com")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite+aiosqlite:///", "mysql+aiomysql://")):
+            raise ValueError("must start with sqlite+aiosqlite:/// or mysql+aiomysql://")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"rediss?://.", value.get_secret_value()):
+            raise ValueError("must start with redis:// or rediss://")
+        return value
+
+    @field_validator("s3_bucket")
+    @classmethod
+    def _check_bucket(cls, value: str | None) -> str | None:
+        if value is not None and not BUCKET_NAME.fullmatch(value):
+            raise ValueError("is no bucket name; 3 to 63 lower-case letters, digits, dots and hyphens are")
+        return value
+
+    @field_validator("s3_endpoint_url", "s3_public_url", "openai_base_url", "tencentcloud_endpoint", "jwt_jwks_url", "public_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("must be an http or https URL with a host")
+        return value.rstrip("/")
+
+    @field_validator("prompt_provider", "image_provider", "model_provider")
+    @classmethod
+    def _check_provider(cls, value: str, info: Any) -> str:
+        names = {
+            "prompt_provider": ("local", "openai", "none"),
+            "image_provider": ("local", "openai", "tencent"),
+            "model_provider": ("local", "tencent"),
+        }[info.field_name]
+        if value not in names and not CLASS_PATH.fullmatch(value):
+            raise ValueError(f"{value!r} is none of {', '.join(names)} and no package.module:Class")
+        return value
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if "openai" in {self.prompt_provider, self.image_provider} and self.openai_api_key is None:
+            raise ValueError("OPENAI_API_KEY: is needed where a provider is openai")
+        if "tencent" in {self.image_provider, self.model_provider}:
+            for name in ("tencentcloud_secret_id", "tencentcloud_secret_key"):
+                if getattr(self, name) is None:
+                    raise ValueError(f"{name.upper()}: is needed where a provider is tencent")
+        if self.jwt_secret is not None and self.jwt_jwks_url is not None:
+            raise ValueError("JWT_JWKS_URL: is set beside JWT_SECRET; set one of the two")
+        for name in ("s3_endpoint_url", "s3_public_url"):
+            if getattr(self, name) is not None and self.s3_bucket is None:
+                raise ValueError(f"S3_BUCKET: is needed where {name.upper()} is set")
+        return self
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers show tokens. Without, there is one user, `local`."""
+        return self.jwt_secret is not None or self.jwt_jwks_url is not None
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.get_secret_value().startswith("sqlite")
+
+
+def load() -> Settings:
+    """Read the settings; raises `SettingsError` naming the first setting that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        message = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{first['loc'][0]!s}".upper() + f": {message}" if first["loc"] else message) from None
