@@ -74,7 +74,11 @@ class Settings(BaseSettings):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
-        return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return (
+            tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("allowed_origins")
     @classmethod
@@ -105,7 +109,9 @@ class Settings(BaseSettings):
             raise ValueError("is no bucket name; 3 to 63 lower-case letters, digits, dots and hyphens are")
         return value
 
-    @field_validator("s3_endpoint_url", "s3_public_url", "openai_base_url", "tencentcloud_endpoint", "jwt_jwks_url", "public_url")
+    @field_validator(
+        "s3_endpoint_url", "s3_public_url", "openai_base_url", "tencentcloud_endpoint", "jwt_jwks_url", "public_url"
+    )
     @classmethod
     def _check_url(cls, value: str | None) -> str | None:
         if value is None:

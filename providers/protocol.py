@@ -105,7 +105,7 @@ class ImageProvider(Protocol):
 
 
 class ModelProvider(Protocol):
-    """A class attribute `free = True` says that a submit costs nothing, so that one whose outcome is unknown is repeated."""
+    """A class attribute `free = True` says that a submit costs nothing: one whose outcome is unknown is repeated."""
 
     async def submit(self, image: SourceImage) -> str:
         """Start a job; returns the provider's id of it. Any error but `ProviderError` means: outcome unknown."""

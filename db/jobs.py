@@ -1,0 +1,212 @@
+"""What image and model jobs have in common: the claim with its lease, back-off, and finding what was lost.
+
+A worker holds a job by the token of its claim. Every write carries it, so that a worker that was paused past its
+lease, or whose request was cancelled or deleted meanwhile, changes nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
+
+from db.records import encode_failure
+from db.session import Database, Transaction
+from events.clock import utc_now
+from events.outcome import Failure
+from events.status import JobStatus
+
+SWEEP_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A job in hand. `deadline_at` is when the attempt has taken too long."""
+
+    table: Table = field(repr=False)
+    job_id: str
+    request_id: str
+    token: str
+    attempt: int
+    max_attempts: int
+    deadline_at: datetime
+
+    @property
+    def held(self) -> ColumnElement[bool]:
+        """True of the job's row for as long as this lease is good."""
+        columns = self.table.c
+        return and_(columns.id == self.job_id, columns.status == JobStatus.RUNNING, columns.lease_token == self.token)
+
+
+class LeaseLost(Exception):
+    """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
+
+
+async def take(transaction: Transaction, table: Table, row: Any, lease_seconds: float, seconds: float) -> Lease | None:
+    """Claim the job of `row` if it is due, or if the worker that had it went silent; None if it is neither.
+
+    A take-over goes on with the same attempt, and with the time that was left of it when its worker fell silent.
+    """
+    now = utc_now()
+    due = row.status is JobStatus.PENDING and row.available_at <= now
+    silent = row.status is JobStatus.RUNNING and row.lease_expires_at <= now
+    if not (due or silent):
+        return None
+    attempt = row.attempts + 1 if due else row.attempts
+    deadline = now + (timedelta(seconds=seconds) if due else row.deadline_at - row.lease_expires_at)
+    token = secrets.token_hex(16)
+    result = await transaction.execute(
+        update(table)
+        .where(
+            table.c.id == row.id,
+            table.c.status == row.status,
+            table.c.lease_token.is_not_distinct_from(row.lease_token),
+        )
+        .values(
+            status=JobStatus.RUNNING,
+            attempts=attempt,
+            lease_token=token,
+            lease_expires_at=now + timedelta(seconds=lease_seconds),
+            deadline_at=deadline,
+            started_at=row.started_at or now,
+        )
+    )
+    if result.rowcount != 1:
+        return None
+    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline)
+
+
+async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
+    """Keep the job for another `lease_seconds`; raises `LeaseLost`."""
+    expires = utc_now() + timedelta(seconds=lease_seconds)
+    await _write(database, lease, lease_expires_at=expires)
+
+
+async def back_off(database: Database, lease: Lease, failure: Failure, seconds: float, *, counts: bool) -> None:
+    """Give the job back after an attempt failed, to be tried again in `seconds`; raises `LeaseLost`.
+
+    `counts` is False where the provider was only busy: the attempt is not used up.
+    """
+    now = utc_now()
+    await _write(
+        database,
+        lease,
+        status=JobStatus.PENDING,
+        attempts=lease.attempt if counts else lease.attempt - 1,
+        failure=encode_failure(failure),
+        available_at=now + timedelta(seconds=seconds),
+        sent_at=now + timedelta(seconds=seconds),
+        lease_token=None,
+        lease_expires_at=None,
+    )
+
+
+async def give_back(database: Database, lease: Lease) -> None:
+    """Give the job back undone, because this worker stops; raises `LeaseLost`. The next sweep sends it."""
+    await _write(
+        database,
+        lease,
+        status=JobStatus.PENDING,
+        attempts=lease.attempt - 1,
+        available_at=utc_now(),
+        sent_at=None,
+        lease_token=None,
+        lease_expires_at=None,
+    )
+
+
+async def end(transaction: Transaction, lease: Lease, status: JobStatus, failure: Failure | None = None) -> None:
+    """Write the job's end; raises `LeaseLost`, and the transaction is to be given up."""
+    result = await transaction.execute(
+        update(lease.table)
+        .where(lease.held)
+        .values(
+            status=status,
+            failure=encode_failure(failure) if failure else None,
+            finished_at=utc_now(),
+            lease_token=None,
+            lease_expires_at=None,
+        )
+    )
+    if result.rowcount != 1:
+        raise LeaseLost(lease.job_id)
+
+
+async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
+    """End every job of a request that is not ended yet."""
+    await transaction.execute(
+        update(table)
+        .where(table.c.request_id == request_id, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
+        .values(status=JobStatus.CANCELLED, finished_at=utc_now(), lease_token=None, lease_expires_at=None)
+    )
+
+
+async def _write(database: Database, lease: Lease, **values: Any) -> None:
+    async with database.transaction() as transaction:
+        result = await transaction.execute(update(lease.table).where(lease.held).values(values))
+        if result.rowcount != 1:
+            raise LeaseLost(lease.job_id)
+
+
+def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs that are due and whose message, if one was sent, should have been worked on by now."""
+    return and_(
+        table.c.status == JobStatus.PENDING,
+        table.c.available_at <= now,
+        or_(table.c.sent_at.is_(None), table.c.sent_at <= now - grace),
+    )
+
+
+def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs whose worker went silent, and for which nobody has sent a message since."""
+    return and_(
+        table.c.status == JobStatus.RUNNING,
+        table.c.lease_expires_at <= now,
+        or_(table.c.sent_at.is_(None), table.c.sent_at <= now - grace, table.c.sent_at <= table.c.lease_expires_at),
+    )
+
+
+async def sweep(database: Database, table: Table, queued: int, grace_seconds: float) -> Sequence[str]:
+    """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
+
+    `queued` is how many messages the queue holds: as many waiting jobs have theirs, and only the rest, oldest
+    first, have lost it. Of two processes that sweep at once, each job is found by one.
+    """
+    now, grace = utc_now(), timedelta(seconds=grace_seconds)
+    waiting, silent = _waiting(table, now, grace), _silent(table, now, grace)
+    async with database.reading() as connection:
+        count = await connection.scalar(select(func.count()).select_from(table).where(waiting)) or 0
+        lost = list(
+            await connection.scalars(
+                select(table.c.id)
+                .where(waiting)
+                .order_by(table.c.sent_at.is_not(None), table.c.available_at)
+                .limit(min(max(0, count - queued), SWEEP_LIMIT))
+            )
+        )
+        unsent = list(
+            await connection.scalars(select(table.c.id).where(waiting, table.c.sent_at.is_(None)).limit(SWEEP_LIMIT))
+        )
+        left = list(await connection.scalars(select(table.c.id).where(silent).limit(SWEEP_LIMIT)))
+    return [
+        *await _mark_sent(database, table, [*lost, *unsent], waiting, now),
+        *await _mark_sent(database, table, left, silent, now),
+    ]
+
+
+async def _mark_sent(
+    database: Database, table: Table, ids: Sequence[str], still: ColumnElement[bool], now: datetime
+) -> list[str]:
+    if not ids:
+        return []
+    async with database.transaction() as transaction:
+        found = list(
+            await transaction.connection.scalars(select(table.c.id).where(table.c.id.in_(ids), still).with_for_update())
+        )
+        if found:
+            await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))
+    return found

@@ -1,0 +1,199 @@
+"""What the API reads: rows by the ids of what they belong to, and pages of a user's requests and models."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Table, func, select
+
+from db.log import REQUEST_COLUMNS
+from db.models import MODEL_COLUMNS
+from db.records import Image, Job, Model, ModelFile, Request, columns_of
+from db.requests import ACTIVE, IMAGE_COLUMNS
+from db.session import Database
+from db.tables import (
+    generated_images,
+    generation_requests,
+    image_generation_jobs,
+    model_files,
+    model_generation_jobs,
+    models,
+)
+from events.clock import utc_now
+from events.outcome import ModelFormat
+from events.status import JobStatus, RequestStatus
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Rows newest first, and whether there are more on either side."""
+
+    rows: list[R]
+    has_next: bool
+    has_previous: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows of a list: `count` of them after or before a cursor, from its start or, `from_end`, from its end."""
+
+    count: int
+    after: str | None = None
+    before: str | None = None
+    from_end: bool = False
+
+
+async def requests_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Request]:
+    return {row[0]: Request(*row) for row in await _rows(database, REQUEST_COLUMNS, generation_requests.c.id, ids)}
+
+
+async def images_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Image]:
+    return {row[0]: Image(*row) for row in await _rows(database, IMAGE_COLUMNS, generated_images.c.id, ids)}
+
+
+async def models_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Model]:
+    return {row[0]: Model(*row) for row in await _rows(database, MODEL_COLUMNS, models.c.id, ids)}
+
+
+async def images_of_requests(database: Database, ids: Sequence[str]) -> Mapping[str, list[Image]]:
+    """By index."""
+    rows = await _rows(database, IMAGE_COLUMNS, generated_images.c.request_id, ids)
+    images = _grouped((Image(*row) for row in rows), lambda image: image.request_id)
+    return {request_id: sorted(group, key=lambda image: image.index) for request_id, group in images.items()}
+
+
+async def models_of_requests(database: Database, ids: Sequence[str]) -> Mapping[str, list[Model]]:
+    """Newest first."""
+    rows = await _rows(database, MODEL_COLUMNS, models.c.request_id, ids)
+    found = _grouped((Model(*row) for row in rows), lambda model: model.request_id)
+    return {key: sorted(group, key=lambda model: model.id, reverse=True) for key, group in found.items()}
+
+
+async def files_of_models(database: Database, ids: Sequence[str]) -> Mapping[str, list[ModelFile]]:
+    """In the order of their formats."""
+    rows = await _rows(database, columns_of(ModelFile, model_files), model_files.c.model_id, ids)
+    files = _grouped((ModelFile(*row) for row in rows), lambda file: file.model_id)
+    order = list(ModelFormat)
+    return {key: sorted(group, key=lambda file: order.index(file.format)) for key, group in files.items()}
+
+
+async def jobs_of_images(database: Database, ids: Sequence[str]) -> Mapping[str, Job]:
+    return await _jobs(database, image_generation_jobs, image_generation_jobs.c.image_id, ids)
+
+
+async def jobs_of_models(database: Database, ids: Sequence[str]) -> Mapping[str, Job]:
+    return await _jobs(database, model_generation_jobs, model_generation_jobs.c.model_id, ids)
+
+
+async def page_of_requests(
+    database: Database, user_id: str, window: Window, statuses: Sequence[RequestStatus] | None
+) -> Page[Request]:
+    page = await _page(database, REQUEST_COLUMNS, generation_requests, _mine(user_id, statuses), window)
+    return Page([Request(*row) for row in page.rows], page.has_next, page.has_previous)
+
+
+async def count_requests(database: Database, user_id: str, statuses: Sequence[RequestStatus] | None) -> int:
+    return await _count(database, generation_requests, _mine(user_id, statuses))
+
+
+async def count_active(database: Database, user_id: str) -> int:
+    return await count_requests(database, user_id, ACTIVE)
+
+
+async def page_of_models(database: Database, user_id: str, window: Window) -> Page[Model]:
+    page = await _page(database, MODEL_COLUMNS, models, [models.c.user_id == user_id], window)
+    return Page([Model(*row) for row in page.rows], page.has_next, page.has_previous)
+
+
+async def count_models(database: Database, user_id: str) -> int:
+    return await _count(database, models, [models.c.user_id == user_id])
+
+
+async def stored_key_owner(database: Database, request_id: str) -> str | None:
+    """The user to whom the files of a request belong."""
+    query = select(generation_requests.c.user_id).where(generation_requests.c.id == request_id)
+    async with database.reading() as connection:
+        return await connection.scalar(query)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Jobs of one queue: due, in hand, due later, and failed for good."""
+
+    waiting: int
+    running: int
+    delayed: int
+    dead: int
+
+
+async def queue_counts(database: Database, table: Table) -> QueueCounts:
+    later = table.c.available_at > utc_now()
+    query = (
+        select(table.c.status, later.label("later"), func.count())
+        .where(table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING, JobStatus.FAILED)))
+        .group_by(table.c.status, later)
+    )
+    counts: defaultdict[tuple[JobStatus, bool], int] = defaultdict(int)
+    async with database.reading() as connection:
+        for status, is_later, count in (await connection.execute(query)).all():
+            counts[status, bool(is_later) and status is JobStatus.PENDING] += count
+    return QueueCounts(
+        counts[JobStatus.PENDING, False],
+        counts[JobStatus.RUNNING, False],
+        counts[JobStatus.PENDING, True],
+        counts[JobStatus.FAILED, False],
+    )
+
+
+def _mine(user_id: str, statuses: Sequence[RequestStatus] | None) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [generation_requests.c.user_id == user_id]
+    if statuses is not None:
+        conditions.append(generation_requests.c.status.in_(statuses))
+    return conditions
+
+
+async def _rows(database: Database, columns: Sequence[Any], key: Any, ids: Sequence[str]) -> Sequence[Any]:
+    async with database.reading() as connection:
+        return (await connection.execute(select(*columns).where(key.in_(set(ids))))).all()
+
+
+def _grouped(records: Iterable[R], key: Callable[[R], str]) -> Mapping[str, list[R]]:
+    groups: defaultdict[str, list[R]] = defaultdict(list)
+    for record in records:
+        groups[key(record)].append(record)
+    return groups
+
+
+async def _jobs(database: Database, table: Table, subject: Any, ids: Sequence[str]) -> Mapping[str, Job]:
+    rows = await _rows(database, [subject, *columns_of(Job, table)], subject, ids)
+    return {row[0]: Job(*row[1:]) for row in rows}
+
+
+async def _page(
+    database: Database, columns: Sequence[Any], table: Table, conditions: list[ColumnElement[bool]], window: Window
+) -> Page[Any]:
+    """Ids sort by time, so a cursor is an id, and the list runs from the greatest down."""
+    bounds = list(conditions)
+    if window.after is not None:
+        bounds.append(table.c.id < window.after)
+    if window.before is not None:
+        bounds.append(table.c.id > window.before)
+    order = table.c.id.asc() if window.from_end else table.c.id.desc()
+    query = select(*columns).where(*bounds).order_by(order).limit(window.count + 1)
+    async with database.reading() as connection:
+        rows = list((await connection.execute(query)).all())
+    more = len(rows) > window.count
+    rows = rows[: window.count]
+    if window.from_end:
+        return Page(rows[::-1], window.before is not None, more)
+    return Page(rows, more, window.after is not None)
+
+
+async def _count(database: Database, table: Table, conditions: list[ColumnElement[bool]]) -> int:
+    async with database.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(table).where(*conditions)) or 0

@@ -1,0 +1,106 @@
+"""Rows as values. The fields of a record are columns of its table, in any order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Table
+from typeid import TypeID
+
+from events.outcome import Failure, ModelFormat, PrintReport
+from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus
+
+
+def new_id(prefix: str) -> str:
+    """A prefixed id that sorts by time: a TypeID, that is a UUIDv7 in base 32."""
+    return str(TypeID(prefix))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    id: str
+    user_id: str
+    original_prompt: str
+    prompt: str
+    optimize_prompt: bool
+    status: RequestStatus
+    selected_image_index: int | None
+    last_event_sequence: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    id: str
+    request_id: str
+    index: int
+    prompt: str
+    status: ImageStatus
+    key: str | None
+    failure: str | None
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    id: str
+    request_id: str
+    user_id: str
+    image_id: str
+    name: str
+    size_mm: float
+    status: ModelStatus
+    progress: int
+    stage: ModelStage | None
+    preview_key: str | None
+    print_report: str | None
+    failure: str | None
+    created_at: datetime
+    completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    model_id: str
+    format: ModelFormat
+    key: str
+    byte_size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: str
+    request_id: str
+    status: JobStatus
+    attempts: int
+    max_attempts: int
+    failure: str | None
+    available_at: datetime
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+def columns_of(record: type, table: Table) -> list[Column[Any]]:
+    return [table.c[field.name] for field in fields(record)]
+
+
+def encode_failure(failure: Failure) -> str:
+    return msgspec.json.encode(failure).decode()
+
+
+def decode_failure(text: str | None) -> Failure | None:
+    return None if text is None else msgspec.json.decode(text, type=Failure)
+
+
+def encode_report(report: PrintReport) -> str:
+    return msgspec.json.encode(report).decode()
+
+
+def decode_report(text: str | None) -> PrintReport | None:
+    return None if text is None else msgspec.json.decode(text, type=PrintReport)

@@ -1,0 +1,225 @@
+"""The verbs of a request: create, cancel, delete; and settling it when its images have ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
+
+from db.jobs import cancel as cancel_jobs
+from db.log import REQUEST_COLUMNS, append, lock_request, task_updated
+from db.records import Image, Request, columns_of, new_id
+from db.refusal import Refusal, Refused
+from db.session import Database, Transaction
+from db.tables import (
+    file_deletions,
+    generated_images,
+    generation_requests,
+    image_generation_jobs,
+    model_generation_jobs,
+    models,
+    users,
+)
+from events.clock import utc_now
+from events.status import PHASES, ImageStatus, JobStatus, ModelStatus, RequestPhase, RequestStatus
+
+IMAGE_COLUMNS = columns_of(Image, generated_images)
+ACTIVE = tuple(
+    status
+    for status, phase in PHASES.items()
+    if phase in (RequestPhase.IMAGE_GENERATION, RequestPhase.MODEL_GENERATION)
+)
+"""The statuses of a request whose images or model are under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What a user asks for. `prompt` and `variants`, one an image, are what the prompt provider made of it."""
+
+    user_id: str
+    original_prompt: str
+    optimize_prompt: bool
+    idempotency_key: str | None
+    prompt: str
+    variants: tuple[str, ...]
+
+
+def request_folder(request_id: str) -> str:
+    """The prefix under which all files of a request are stored."""
+    return f"requests/{request_id}/"
+
+
+async def find_same(
+    database: Database, user_id: str, idempotency_key: str, original_prompt: str, optimize_prompt: bool
+) -> Request | None:
+    """The request that was made with this key before; raises `Refused` if its input was another."""
+    query = select(*REQUEST_COLUMNS).where(
+        generation_requests.c.user_id == user_id, generation_requests.c.idempotency_key == idempotency_key
+    )
+    async with database.reading() as connection:
+        row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    request = Request(*row)
+    if (request.original_prompt, request.optimize_prompt) != (original_prompt, optimize_prompt):
+        raise Refused(
+            Refusal.IDEMPOTENCY_CONFLICT,
+            "This idempotency key was used with another input. Use a new key for a new request.",
+            ("input", "idempotencyKey"),
+        )
+    return request
+
+
+async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> tuple[Request, list[str]]:
+    """Write a request with its images and their jobs; returns it with the ids of the jobs to send.
+
+    Raises `Refused`. With an idempotency key that is there already, the request that has it and no jobs.
+    """
+    now = utc_now()
+    request = Request(
+        id=new_id("req"),
+        user_id=new.user_id,
+        original_prompt=new.original_prompt,
+        prompt=new.prompt,
+        optimize_prompt=new.optimize_prompt,
+        status=RequestStatus.IMAGE_PENDING,
+        selected_image_index=None,
+        last_event_sequence=0,
+        created_at=now,
+        updated_at=now,
+    )
+    images = [(new_id("img"), new_id("job"), index, prompt) for index, prompt in enumerate(new.variants)]
+    try:
+        async with database.transaction() as transaction:
+            await check_quota(transaction, new.user_id, limit)
+            await transaction.execute(
+                insert(generation_requests),
+                {name: getattr(request, name) for name in Request.__slots__} | {"idempotency_key": new.idempotency_key},
+            )
+            await transaction.execute(
+                insert(generated_images),
+                [
+                    {
+                        "id": image,
+                        "request_id": request.id,
+                        "index": index,
+                        "prompt": prompt,
+                        "status": ImageStatus.PENDING,
+                    }
+                    for image, _, index, prompt in images
+                ],
+            )
+            await transaction.execute(
+                insert(image_generation_jobs),
+                [
+                    {
+                        "id": job,
+                        "request_id": request.id,
+                        "image_id": image,
+                        "status": JobStatus.PENDING,
+                        "attempts": 0,
+                        "max_attempts": max_attempts,
+                        "available_at": now,
+                        "sent_at": now,
+                        "created_at": now,
+                    }
+                    for image, job, _, _ in images
+                ],
+            )
+    except IntegrityError:
+        if new.idempotency_key is None:
+            raise
+        same = await find_same(database, new.user_id, new.idempotency_key, new.original_prompt, new.optimize_prompt)
+        if same is None:
+            raise
+        return same, []
+    return request, [job for _, job, _, _ in images]
+
+
+async def check_quota(transaction: Transaction, user_id: str, limit: int) -> None:
+    """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here."""
+    if limit == 0:
+        return
+    row = {"id": user_id, "created_at": utc_now()}
+    if transaction.connection.dialect.name == "sqlite":
+        await transaction.execute(sqlite_insert(users).values(row).on_conflict_do_nothing())
+    else:
+        # The update of a duplicate takes the row's lock, and changes nothing.
+        await transaction.execute(mysql_insert(users).values(row).on_duplicate_key_update(id=users.c.id))
+    active = await transaction.connection.scalar(
+        select(func.count())
+        .select_from(generation_requests)
+        .where(generation_requests.c.user_id == user_id, generation_requests.c.status.in_(ACTIVE))
+    )
+    if active is not None and active >= limit:
+        raise Refused(
+            Refusal.QUOTA_EXCEEDED,
+            f"You have {active} requests under way, and {limit} is the limit. Wait for one to finish, or cancel one.",
+        )
+
+
+async def cancel(database: Database, user_id: str, request_id: str) -> Request:
+    """Cancel what is under way; what is completed stays. Raises `Refused`."""
+    async with database.transaction() as transaction:
+        request = await owned(transaction, user_id, request_id)
+        if request.status is RequestStatus.CANCELLED:
+            raise Refused(Refusal.REQUEST_CANCELLED, "The request is cancelled already.", ("input", "requestId"))
+        if request.status is RequestStatus.MODEL_COMPLETED:
+            raise Refused(
+                Refusal.ALREADY_FINISHED, "The model is finished; there is nothing to cancel.", ("input", "requestId")
+            )
+        await cancel_jobs(transaction, image_generation_jobs, request_id)
+        await cancel_jobs(transaction, model_generation_jobs, request_id)
+        await transaction.execute(
+            update(generated_images)
+            .where(
+                generated_images.c.request_id == request_id,
+                generated_images.c.status.in_((ImageStatus.PENDING, ImageStatus.GENERATING)),
+            )
+            .values(status=ImageStatus.CANCELLED)
+        )
+        await transaction.execute(
+            update(models)
+            .where(
+                models.c.request_id == request_id, models.c.status.in_((ModelStatus.PENDING, ModelStatus.GENERATING))
+            )
+            .values(status=ModelStatus.CANCELLED, stage=None)
+        )
+        return await append(transaction, request, task_updated(RequestStatus.CANCELLED), status=RequestStatus.CANCELLED)
+
+
+async def remove(database: Database, user_id: str, request_id: str) -> str:
+    """Delete a request with all its rows; returns the prefix of the files that are to be deleted. Raises `Refused`.
+
+    The prefix is kept until its files are gone (`db.files`).
+    """
+    prefix = request_folder(request_id)
+    async with database.transaction() as transaction:
+        await owned(transaction, user_id, request_id)
+        await transaction.execute(insert(file_deletions), {"prefix": prefix, "created_at": utc_now()})
+        await transaction.execute(delete(generation_requests).where(generation_requests.c.id == request_id))
+        transaction.deleted.append(request_id)
+    return prefix
+
+
+async def owned(transaction: Transaction, user_id: str, request_id: str) -> Request:
+    """Lock a request of a user; to anyone else it does not exist."""
+    request = await lock_request(transaction, request_id)
+    if request is None or request.user_id != user_id:
+        raise Refused(Refusal.NOT_FOUND, "There is no such request.", ("input", "requestId"))
+    return request
+
+
+def settled(status: RequestStatus, images: list[ImageStatus]) -> RequestStatus | None:
+    """Where a request goes when the last of its images has ended; None if it stays.
+
+    Once an image is selected, the others no longer touch the request.
+    """
+    if status not in (RequestStatus.IMAGE_PENDING, RequestStatus.IMAGE_GENERATING):
+        return None
+    if any(image in (ImageStatus.PENDING, ImageStatus.GENERATING) for image in images):
+        return None
+    return RequestStatus.IMAGE_COMPLETED if ImageStatus.COMPLETED in images else RequestStatus.IMAGE_FAILED

@@ -1,0 +1,121 @@
+"""Engines and transactions. An event told in a transaction is broadcast once the transaction is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from events.bus import Deleted, Happened, Message
+from events.types import RequestEvent
+
+POOL_SIZE = 16
+POOL_TIMEOUT_SECONDS = 10
+
+UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
+"""What is raised where the database does not answer."""
+
+
+class Transaction:
+    """A connection within a transaction, and what is to be broadcast when it is committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self.execute = connection.execute
+        self.told: list[RequestEvent] = []
+        self.deleted: list[str] = []
+
+
+class Database:
+    """The way to the rows. `publish` gets what happened, after each commit; it must not wait."""
+
+    def __init__(self, url: str, publish: Callable[[Message], None]) -> None:
+        self._publish = publish
+        self._is_sqlite = url.startswith("sqlite")
+        if self._is_sqlite:
+            _make_folder(url)
+            self._writing = _engine(url, isolation_level=None)
+            event.listen(self._writing.sync_engine, "begin", _begin_immediate)
+            # SQLite has one writer; waiting here is calmer than its busy handler.
+            self._turn: contextlib.AbstractAsyncContextManager[Any] = asyncio.Lock()
+        else:
+            self._writing = _engine(url, isolation_level="READ COMMITTED")
+            self._turn = contextlib.nullcontext()
+        self._reading = _engine(url, isolation_level="AUTOCOMMIT")
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """For migrations."""
+        return self._writing
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with self._turn, self._writing.connect() as connection:
+            transaction = Transaction(connection)
+            async with connection.begin():
+                yield transaction
+        if transaction.told:
+            self._publish(Happened(tuple(transaction.told)))
+        for request_id in transaction.deleted:
+            self._publish(Deleted(request_id))
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement stands for itself."""
+        async with self._reading.connect() as connection:
+            yield connection
+
+    async def aclose(self) -> None:
+        await self._reading.dispose()
+        await self._writing.dispose()
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether an error says that the database is away, rather than that a statement is wrong."""
+    return isinstance(error, UNAVAILABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def _engine(url: str, isolation_level: Any) -> AsyncEngine:
+    if url.startswith("sqlite"):
+        engine = create_async_engine(url, isolation_level=isolation_level, pool_timeout=POOL_TIMEOUT_SECONDS)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        return engine
+    return create_async_engine(
+        url,
+        isolation_level=isolation_level,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={"connect_timeout": 5, "charset": "utf8mb4"},
+    )
+
+
+def _make_folder(url: str) -> None:
+    name = make_url(url).database
+    if name:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    # The driver is not to begin transactions by itself: it would begin them deferred, and writers would collide.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on", "busy_timeout=15000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,64 @@
+"""Which workers live: each shows itself now and then."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import delete, insert, select, update
+
+from db.session import Database
+from db.tables import workers
+from events.clock import utc_now
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process and how many jobs of each queue it does at once."""
+
+    id: str
+    host: str
+    image_slots: int
+    model_slots: int
+
+
+async def show(database: Database, worker_id: str, image_slots: int, model_slots: int) -> None:
+    """Tell that a worker lives."""
+    now = utc_now()
+    async with database.transaction() as transaction:
+        seen = await transaction.execute(update(workers).where(workers.c.id == worker_id).values(seen_at=now))
+        if seen.rowcount == 0:
+            await transaction.execute(
+                insert(workers),
+                {
+                    "id": worker_id,
+                    "host": socket.gethostname()[:255],
+                    "image_slots": image_slots,
+                    "model_slots": model_slots,
+                    "seen_at": now,
+                },
+            )
+
+
+async def leave(database: Database, worker_id: str) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(delete(workers).where(workers.c.id == worker_id))
+
+
+async def living(database: Database, within_seconds: float) -> Sequence[Worker]:
+    """The workers that showed themselves within that time."""
+    since = utc_now() - timedelta(seconds=within_seconds)
+    query = select(workers.c.id, workers.c.host, workers.c.image_slots, workers.c.model_slots).where(
+        workers.c.seen_at >= since
+    )
+    async with database.reading() as connection:
+        return [Worker(*row) for row in (await connection.execute(query)).all()]
+
+
+async def forget_dead(database: Database, after_seconds: float) -> None:
+    async with database.transaction() as transaction:
+        await transaction.execute(
+            delete(workers).where(workers.c.seen_at < utc_now() - timedelta(seconds=after_seconds))
+        )

@@ -1,0 +1,87 @@
+"""Following a stream: subscribe first, replay the rows after the cursor, then live; at any doubt, back to the rows."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from typing import assert_never
+
+from events.hub import End, Heads, Hub
+from events.types import RequestEvent
+
+ReadEvents = Callable[[str, int], Awaitable[list[RequestEvent]]]
+"""Reads the events of one request after a sequence, oldest first: a page of them, empty when there are no more."""
+
+
+async def follow_request(
+    hub: Hub, request_id: str, after: int, read: ReadEvents, cut_off: Callable[[], None]
+) -> AsyncIterator[RequestEvent]:
+    """Every event of a request after `after`, once and in order, until the request is deleted or the process stops."""
+    with hub.follow_request(request_id, cut_off) as subscription:
+        cursor = after
+        async for event in _rows(request_id, cursor, read):
+            cursor = event.sequence
+            yield event
+        while True:
+            match await subscription.get():
+                case RequestEvent() as event if event.sequence == cursor + 1:
+                    cursor = event.sequence
+                    yield event
+                case RequestEvent(sequence=sequence) if sequence <= cursor:
+                    continue
+                case Heads(sequences) if sequences[request_id] <= cursor:
+                    continue
+                case RequestEvent() | Heads():
+                    async for event in _rows(request_id, cursor, read):
+                        cursor = event.sequence
+                        yield event
+                case End():
+                    return
+                case never:
+                    assert_never(never)
+
+
+async def follow_user(
+    hub: Hub, user_id: str, since: datetime, read: ReadEvents, cut_off: Callable[[], None]
+) -> AsyncIterator[RequestEvent]:
+    """Every event that a user's requests have from `since` on, in order within each request."""
+    cursors: dict[str, int] = {}
+
+    async def missed(request_id: str, live: int | None = None) -> AsyncIterator[RequestEvent]:
+        # Of a request first heard of in mid-stream, what came before the subscription is not told. The live event
+        # that led here is, though the clock of the process that wrote it may be behind.
+        known = request_id in cursors
+        async for event in _rows(request_id, cursors.get(request_id, 0), read):
+            cursors[request_id] = event.sequence
+            if known or event.occurred_at >= since or (live is not None and event.sequence >= live):
+                yield event
+
+    with hub.follow_user(user_id, cut_off) as subscription:
+        while True:
+            match await subscription.get():
+                case RequestEvent(request_id=request_id, sequence=sequence) as event if (
+                    sequence == cursors.get(request_id, 0) + 1
+                ):
+                    cursors[request_id] = sequence
+                    yield event
+                case RequestEvent(request_id=request_id, sequence=sequence) if sequence <= cursors.get(request_id, 0):
+                    continue
+                case RequestEvent(request_id=request_id, sequence=sequence):
+                    async for event in missed(request_id, sequence):
+                        yield event
+                case Heads(sequences):
+                    for request_id, sequence in sequences.items():
+                        if sequence > cursors.get(request_id, 0):
+                            async for event in missed(request_id):
+                                yield event
+                case End():
+                    return
+                case never:
+                    assert_never(never)
+
+
+async def _rows(request_id: str, after: int, read: ReadEvents) -> AsyncIterator[RequestEvent]:
+    while page := await read(request_id, after):
+        for event in page:
+            yield event
+        after = page[-1].sequence

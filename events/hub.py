@@ -1,0 +1,132 @@
+"""Topics within one process: who follows what, with a bounded queue for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from events.types import RequestEvent
+
+QUEUE_LIMIT = 512
+"""What may wait for one subscriber. A request has some hundred events: only one that does not read gets here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """The newest sequence of some requests, as the rows have it: whoever is behind has missed a broadcast."""
+
+    sequences: Mapping[str, int]
+
+
+class End(Enum):
+    """Why a stream ends."""
+
+    SHUTDOWN = auto()
+    DELETED = auto()
+
+
+Signal = RequestEvent | Heads | End
+
+
+class Subscription:
+    """What waits for one subscriber. When the queue is full, `cut_off` is called and nothing is kept any more."""
+
+    def __init__(self, cut_off: Callable[[], None]) -> None:
+        self._queue: asyncio.Queue[Signal] = asyncio.Queue(QUEUE_LIMIT)
+        self._cut_off = cut_off
+        self._is_cut = False
+
+    async def get(self) -> Signal:
+        return await self._queue.get()
+
+    def offer(self, signal: Signal) -> None:
+        if self._is_cut:
+            return
+        try:
+            self._queue.put_nowait(signal)
+        except asyncio.QueueFull:
+            self._is_cut = True
+            self._queue = asyncio.Queue(1)
+            self._queue.put_nowait(End.SHUTDOWN)
+            self._cut_off()
+
+
+class Hub:
+    """Hands each event on to those who follow its request or its user. Belongs to one event loop."""
+
+    def __init__(self) -> None:
+        self._requests: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._users: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._closed = False
+
+    @property
+    def request_ids(self) -> list[str]:
+        """The requests that somebody follows."""
+        return list(self._requests)
+
+    @property
+    def user_ids(self) -> list[str]:
+        """The users whose requests somebody follows all at once."""
+        return list(self._users)
+
+    @contextmanager
+    def follow_request(self, request_id: str, cut_off: Callable[[], None]) -> Iterator[Subscription]:
+        with self._member(self._requests, request_id, cut_off) as subscription:
+            yield subscription
+
+    @contextmanager
+    def follow_user(self, user_id: str, cut_off: Callable[[], None]) -> Iterator[Subscription]:
+        with self._member(self._users, user_id, cut_off) as subscription:
+            yield subscription
+
+    @contextmanager
+    def _member(
+        self, topics: defaultdict[str, set[Subscription]], topic: str, cut_off: Callable[[], None]
+    ) -> Iterator[Subscription]:
+        subscription = Subscription(cut_off)
+        if self._closed:
+            subscription.offer(End.SHUTDOWN)
+        topics[topic].add(subscription)
+        try:
+            yield subscription
+        finally:
+            topics[topic].discard(subscription)
+            if not topics[topic]:
+                del topics[topic]
+
+    def publish(self, event: RequestEvent) -> None:
+        for subscription in self._of(self._requests, event.request_id):
+            subscription.offer(event)
+        for subscription in self._of(self._users, event.user_id):
+            subscription.offer(event)
+
+    def show_request_heads(self, sequences: Mapping[str, int]) -> None:
+        """Tell the followers of each request how far its rows are."""
+        for request_id, sequence in sequences.items():
+            for subscription in self._of(self._requests, request_id):
+                subscription.offer(Heads({request_id: sequence}))
+
+    def show_user_heads(self, user_id: str, sequences: Mapping[str, int]) -> None:
+        for subscription in self._of(self._users, user_id):
+            subscription.offer(Heads(sequences))
+
+    def end_request(self, request_id: str) -> None:
+        """The request is deleted: its streams end."""
+        for subscription in self._of(self._requests, request_id):
+            subscription.offer(End.DELETED)
+
+    def close(self) -> None:
+        """End every stream, now and from now on: the process shuts down."""
+        self._closed = True
+        for topics in (self._requests, self._users):
+            for subscriptions in topics.values():
+                for subscription in subscriptions:
+                    subscription.offer(End.SHUTDOWN)
+
+    @staticmethod
+    def _of(topics: defaultdict[str, set[Subscription]], topic: str) -> tuple[Subscription, ...]:
+        return tuple(topics.get(topic, ()))
