@@ -1,0 +1,266 @@
+"""Files in a local folder, served by this program."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from threading import Event
+
+from storage import threads
+from storage.keys import check_key
+from storage.protocol import AlreadyStored, FileTooLarge, NotStored, StorageUnavailable, Stored
+
+CHUNK_BYTES = 1 << 20
+# No key starts with a dot, so what is under way here cannot be reached by one.
+INCOMING = ".incoming"
+INCOMING_KEPT_SECONDS = 24 * 3600
+ATTEMPTS = 5
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
+NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
+
+
+class LocalStorage:
+    """A folder. Its files never change: they are written elsewhere in it, synced, and then linked to their place."""
+
+    def __init__(self, root: Path) -> None:
+        self._name = root
+        self._root = root.absolute()
+        self._incoming = self._root / INCOMING
+
+    async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:  # noqa: ARG002 - goes by extension
+        path = self._path(key)
+        if isinstance(source, Path) and not await asyncio.to_thread(source.is_file):
+            raise FileNotFoundError(errno.ENOENT, "There is no such file to store", str(source))
+        return await threads.run(lambda stop: self._put(key, path, source, stop), undo=lambda: self._delete(path))
+
+    @asynccontextmanager
+    async def open(self, key: str) -> AsyncIterator[Path]:
+        yield (await self.find(key))[0]
+
+    async def read(self, key: str, limit: int) -> bytes:
+        path, found = await self.find(key)
+        if found.st_size > limit:
+            raise FileTooLarge(f"{key} has {found.st_size} bytes, more than {limit}")
+        return await asyncio.to_thread(self._read, key, path)
+
+    async def find(self, key: str) -> tuple[Path, os.stat_result]:
+        """Where the file is, and its size and time."""
+        path = self._path(key)
+        return path, await asyncio.to_thread(self._stat, key, path)
+
+    async def url(self, key: str) -> str:
+        return f"/files/{check_key(key)}"
+
+    async def public_url(self, key: str) -> str | None:
+        check_key(key)
+        return None
+
+    async def delete(self, key: str) -> None:
+        await asyncio.to_thread(self._delete, self._path(key))
+
+    async def delete_prefix(self, prefix: str) -> None:
+        await asyncio.to_thread(self._delete_below, self._path(prefix.removesuffix("/")))
+
+    async def check(self) -> None:
+        await asyncio.to_thread(self._check)
+
+    async def aclose(self) -> None:
+        """Nothing is held open."""
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _put(self, key: str, path: Path, source: Path | bytes, stop: Event) -> Stored:
+        with self._explained():
+            self._make_folder(self._incoming)
+            incoming = self._incoming / token_hex(16)
+            try:
+                byte_size, sha256 = _write(incoming, source, stop)
+                self._settle(key, incoming, path)
+            finally:
+                incoming.unlink(missing_ok=True)
+        return Stored(key, byte_size, sha256)
+
+    def _settle(self, key: str, incoming: Path, path: Path) -> None:
+        for attempt in range(ATTEMPTS):
+            try:
+                self._make_folder(path.parent)
+                _link(incoming, path)
+                break
+            except FileNotFoundError:  # another file's deletion has just taken the empty folder away
+                if attempt == ATTEMPTS - 1:
+                    raise
+            except FileExistsError:
+                if path.is_symlink() or path.exists():
+                    raise AlreadyStored(errno.EEXIST, "A key is never used twice", key) from None
+                raise
+        with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
+            _sync_folder(path.parent)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make the folder and those above it, so that they outlive a power cut; raises where one is a link."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        for way in self._ways(folder):
+            try:
+                way.mkdir()
+            except FileExistsError:
+                if not stat.S_ISDIR(way.lstat().st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(way)) from None
+            else:
+                _sync_folder(way.parent)
+
+    def _ways(self, folder: Path) -> list[Path]:
+        """The folders from below the root down to this one."""
+        parts = folder.relative_to(self._root).parts
+        return [self._root.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+
+    def _stat(self, key: str, path: Path) -> os.stat_result:
+        with self._explained():
+            if self._is_inside(path.parent):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    found = path.lstat()
+                    if stat.S_ISREG(found.st_mode):
+                        return found
+        raise NotStored(key)
+
+    def _is_inside(self, folder: Path) -> bool:
+        """Whether the way from the root down to the folder has no link in it."""
+        return not any(way.is_symlink() for way in self._ways(folder))
+
+    def _read(self, key: str, path: Path) -> bytes:
+        with self._explained():
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                raise NotStored(key) from None
+
+    def _delete(self, path: Path) -> None:
+        with self._explained():
+            if not self._is_inside(path.parent):
+                return
+            with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                if not stat.S_ISDIR(path.lstat().st_mode):
+                    path.unlink()
+            self._prune(path.parent)
+
+    def _delete_below(self, folder: Path) -> None:
+        with self._explained():
+            if not self._is_inside(folder):
+                return
+            for attempt in range(ATTEMPTS):
+                try:
+                    if folder.is_dir():
+                        shutil.rmtree(folder)
+                    break
+                except FileNotFoundError:
+                    continue
+                except OSError as error:  # a file came while the folder was being emptied
+                    if error.errno != errno.ENOTEMPTY or attempt == ATTEMPTS - 1:
+                        raise
+            self._prune(folder.parent)
+
+    def _prune(self, folder: Path) -> None:
+        """Remove the folder and those above it while they are empty."""
+        with suppress(OSError):
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
+
+    def _check(self) -> None:
+        with self._explained():
+            self._make_folder(self._incoming)
+            self._sweep_incoming()
+            probe = self._incoming / token_hex(16)
+            try:
+                _write(probe, b"\0" * 4096, Event())
+            finally:
+                probe.unlink(missing_ok=True)
+
+    def _sweep_incoming(self) -> None:
+        """Remove what a killed process has left."""
+        old = time.time() - INCOMING_KEPT_SECONDS
+        for left in self._incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if left.lstat().st_mtime < old:
+                    left.unlink()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (AlreadyStored, NotStored):
+            raise
+        except OSError as error:
+            raise StorageUnavailable(_advice(self._name, error)) from error
+
+
+def _advice(root: Path, error: OSError) -> str:
+    if error.errno in NO_SPACE:
+        return f"STORAGE_DIR: no space is left for {root}; free some, or set it to a folder on another disk"
+    if error.errno in NO_RIGHT:
+        return f"STORAGE_DIR: {root} may not be written; give the program's user the right, or set another folder"
+    if error.errno in NO_FOLDER:
+        return f"STORAGE_DIR: {root}, or something on the way to it or in it, is no folder; move it, or set another"
+    return f"STORAGE_DIR: {root} cannot be used: {error.strerror or error}"
+
+
+def _write(path: Path, source: Path | bytes, stop: Event) -> tuple[int, str]:
+    """Write and sync a new file; returns its size in bytes and its SHA-256."""
+    digest = hashlib.sha256()
+    byte_size = 0
+    with path.open("xb", buffering=0) as file:
+        for chunk in _chunks(source):
+            if stop.is_set():
+                raise threads.Stopped
+            digest.update(chunk)
+            byte_size += _write_all(file.write, chunk)
+        os.fsync(file.fileno())
+    return byte_size, digest.hexdigest()
+
+
+def _write_all(write: Callable[[memoryview], int | None], chunk: bytes) -> int:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[write(rest) or 0 :]
+    return len(chunk)
+
+
+def _chunks(source: Path | bytes) -> Iterator[bytes]:
+    if isinstance(source, bytes):
+        yield source
+        return
+    with source.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _link(incoming: Path, path: Path) -> None:
+    """Give the file its name; raises FileExistsError where something has it."""
+    try:
+        path.hardlink_to(incoming)
+    except OSError as error:
+        if error.errno not in NO_HARD_LINKS:
+            raise
+        if path.is_symlink() or path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        incoming.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,33 @@
+"""Blocking work off the event loop that can be told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from threading import Event
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The caller of the work has gone."""
+
+
+async def run(work: Callable[[Event], T], undo: Callable[[], object]) -> T:
+    """Do `work` in a thread; it looks at the event it is given between its steps and raises `Stopped` once that is set.
+
+    A cancelled caller waits until the thread has ended, so nothing is written behind its back; work that
+    ended well all the same is undone.
+    """
+    stop = Event()
+    loop = asyncio.get_running_loop()
+    done = loop.run_in_executor(None, work, stop)
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([done])
+        if done.exception() is None:
+            await loop.run_in_executor(None, undo)
+        raise
