@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+PICTURE_SIZE = re.compile(r"auto|[1-9]\d{1,3}x[1-9]\d{1,3}")
+KEY = re.compile(r"[!-~]+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -42,12 +44,20 @@ class Settings(BaseSettings):
     openai_base_url: str = "https://api.openai.com/v1"
     openai_api_key: SecretStr | None = None
     openai_image_model: str = "gpt-image-1"
+    openai_image_size: str = "1024x1024"
+    openai_image_shape: Literal["auto", "openai", "siliconflow"] = "auto"
     openai_chat_model: str = "gpt-4o-mini"
 
     tencentcloud_secret_id: SecretStr | None = None
     tencentcloud_secret_key: SecretStr | None = None
     tencentcloud_region: str = "ap-guangzhou"
     tencentcloud_endpoint: str | None = None
+    tencent_image_action: Literal["SubmitTextToImageJob", "SubmitTextToImageProJob"] = "SubmitTextToImageJob"
+    tencent_model_edition: Literal["pro", "rapid"] = "pro"
+    tencent_model_version: Literal["3.0", "3.1"] = "3.0"
+    tencent_generate_type: Literal["Normal", "LowPoly", "Geometry", "Sketch"] = "Geometry"
+    tencent_face_count: int | None = Field(None, ge=3_000, le=1_500_000)
+    tencent_timeout_seconds: Seconds = 60
 
     image_concurrency: int = Field(5, ge=1, le=64)
     model_concurrency: int = Field(3, ge=1, le=64)
@@ -121,6 +131,27 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https URL with a host")
         return value.rstrip("/")
 
+    @field_validator("tencentcloud_endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/?#@\s]+", value):
+            raise ValueError("must be scheme and host only, such as https://ai3d.example.com")
+        return value
+
+    @field_validator("openai_api_key", "tencentcloud_secret_id", "tencentcloud_secret_key")
+    @classmethod
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces")
+        return value
+
+    @field_validator("openai_image_size")
+    @classmethod
+    def _check_picture_size(cls, value: str) -> str:
+        if not PICTURE_SIZE.fullmatch(value):
+            raise ValueError("must be width x height in pixels, such as 1024x1024, or auto")
+        return value
+
     @field_validator("prompt_provider", "image_provider", "model_provider")
     @classmethod
     def _check_provider(cls, value: str, info: Any) -> str:
@@ -141,6 +172,10 @@ class Settings(BaseSettings):
             for name in ("tencentcloud_secret_id", "tencentcloud_secret_key"):
                 if getattr(self, name) is None:
                     raise ValueError(f"{name.upper()}: is needed where a provider is tencent")
+        if self.tencent_model_edition == "rapid" and self.tencent_generate_type not in {"Normal", "Geometry"}:
+            raise ValueError("TENCENT_GENERATE_TYPE: must be Normal or Geometry where TENCENT_MODEL_EDITION is rapid")
+        if self.tencent_model_version == "3.1" and self.tencent_generate_type == "LowPoly":
+            raise ValueError("TENCENT_GENERATE_TYPE: LowPoly needs TENCENT_MODEL_VERSION 3.0")
         if self.jwt_secret is not None and self.jwt_jwks_url is not None:
             raise ValueError("JWT_JWKS_URL: is set beside JWT_SECRET; set one of the two")
         for name in ("s3_endpoint_url", "s3_public_url"):

@@ -17,7 +17,8 @@ class ProviderError(Exception):
     """A provider could not do its work.
 
     `message` reaches the user. `retryable` asks for another attempt; PROVIDER_BUSY waits its turn without
-    using an attempt up. `retry_after` is in seconds.
+    using an attempt up. `retry_after` is in seconds. `job_ended`, from `ModelProvider.poll`, says that the job
+    itself is over, so that another attempt submits anew; without it, another attempt polls the same job on.
     """
 
     def __init__(
@@ -28,10 +29,12 @@ class ProviderError(Exception):
         provider_code: str | None = None,
         provider_request_id: str | None = None,
         retry_after: float | None = None,
+        job_ended: bool = False,
     ) -> None:
         super().__init__(message)
         self.failure = Failure(code, message, retryable, provider_code, provider_request_id)
         self.retry_after = retry_after
+        self.job_ended = job_ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,65 @@
+"""How much the process grows, and how fast it is, while a large result is streamed to a file.
+
+`python -m bench.fetch [--megabytes 500]`: needs a loopback address only. The server is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from providers.addresses import authority
+from providers.fetch import fetch
+from providers.media import MESHES
+
+ALLOWED_GROWTH = 64 << 20
+
+
+def peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+async def measure(url: str, size: int, folder: Path) -> tuple[float, int]:
+    """Seconds, and growth of the peak resident size in bytes, after a small result has warmed everything up."""
+
+    async def get(count: int) -> None:
+        options = {"limit_bytes": 1 << 30, "timeout": 600, "allowed_types": MESHES, "trusted_hosts": {authority(url)}}
+        fetched = await fetch(f"{url}/big?bytes={count}", folder / "result", **options)  # type: ignore[arg-type]  # a mixed dict
+        if fetched.size != count:
+            raise SystemExit(f"{fetched.size} bytes came instead of {count}")
+
+    await get(1 << 20)
+    before, start = peak_bytes(), time.perf_counter()
+    await get(size)
+    return time.perf_counter() - start, peak_bytes() - before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--megabytes", type=int, default=500)
+    size = parser.parse_args().megabytes * 1_000_000
+    server = subprocess.Popen([sys.executable, "-m", "tests.standins.tencent"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        url = server.stdout.readline().strip()
+        with tempfile.TemporaryDirectory() as folder:
+            seconds, growth = asyncio.run(measure(url, size, Path(folder)))
+    finally:
+        server.terminate()
+        server.wait()
+    print(
+        f"{size / 1e6:g} MB in {seconds:.1f} s, the process grew by {growth / 2**20:.1f} MiB (at most 64 are allowed)"
+    )
+    if growth >= ALLOWED_GROWTH:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""A provider's own words, fit to be shown: short, on one line, and without the keys that it may repeat."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+LONGEST = 200
+
+
+def quote(text: object, *secrets: SecretStr | None) -> str:
+    """`: "text"`, to follow a sentence; empty where `text` is no text."""
+    if not isinstance(text, str) or not text.strip():
+        return ""
+    for secret in secrets:
+        if secret is not None:
+            text = text.replace(secret.get_secret_value(), "***")
+    line = " ".join(text.split())
+    return f': "{line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"}"'

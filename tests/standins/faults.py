@@ -1,0 +1,115 @@
+"""Faults that a stand-in can be told to have, as an ASGI wrapper that has its hands on the connection itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+Kind = Literal["drop_before", "drop_after", "drop_halfway", "hang", "slow", "charset", "answer", "error"]
+
+
+@dataclass
+class Fault:
+    """What goes wrong, `times` times, with the requests called `where` (`*` for any).
+
+    `drop_before` closes before the request is read, `drop_after` when the request is done but not answered,
+    `drop_halfway` in the middle of the answer. `hang` never answers, `slow` answers after `seconds`. `charset` answers
+    with a charset in the content type. `answer` answers `status`, `headers` and `body`; `error` a service's own `code`.
+    """
+
+    kind: Kind
+    where: str = "*"
+    times: int = 1
+    seconds: float = 0
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+    code: str = ""
+    message: str = "scripted"
+
+
+HTML = Fault("answer", headers={"content-type": "text/html"}, body="<!doctype html><title>Welcome</title>")
+
+
+class Faulty:
+    """`app` with the `faults` it is told to have; `name_of` says what a request is called."""
+
+    def __init__(
+        self, app: ASGIApp, name_of: Callable[[Scope], str], error: Callable[[Fault], tuple[int, dict[str, Any]]]
+    ) -> None:
+        self.app = app
+        self.name_of = name_of
+        self.error = error
+        self.faults: list[Fault] = []
+
+    def take(self, name: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.times > 0 and fault.where in {"*", name}:
+                fault.times -= 1
+                return fault
+        return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = None
+        if scope["type"] == "http" and not scope["path"].startswith("/_"):
+            fault = self.take(self.name_of(scope))
+        match fault.kind if fault else None:
+            case None:
+                await self.app(scope, receive, send)
+            case "drop_before":
+                await _drop(receive, send)
+            case "drop_after":
+                await _captured(self.app, scope, receive)
+                await _drop(receive, send)
+            case "drop_halfway":
+                start, body = await _captured(self.app, scope, receive)
+                await send(start)
+                await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+                await _drop(receive, send)
+            case "hang":
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            case "slow":
+                await asyncio.sleep(fault.seconds)
+                await self.app(scope, receive, send)
+            case "charset":
+                start, body = await _captured(self.app, scope, receive)
+                headers = {name: value for name, value in start["headers"] if name != b"content-type"}
+                headers[b"content-type"] = b"application/json; charset=utf-8"
+                await send({**start, "headers": list(headers.items())})
+                await send({"type": "http.response.body", "body": body})
+            case "answer":
+                await _answer(send, fault.status, fault.headers, fault.body.encode())
+            case "error":
+                status, content = self.error(fault)
+                headers = {"content-type": "application/json"} | fault.headers
+                await _answer(send, status, headers, json.dumps(content).encode())
+
+
+async def _answer(send: Send, status: int, headers: dict[str, str], body: bytes) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    raw.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _drop(receive: Receive, send: Send) -> None:
+    # ASGI has no word for closing a connection; `send` is a method of uvicorn's cycle, which holds the transport.
+    send.__self__.transport.abort()  # type: ignore[attr-defined]
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+    messages: list[Message] = []
+
+    async def keep(message: Message) -> None:
+        messages.append(message)
+
+    await app(scope, receive, keep)
+    return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
