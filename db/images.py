@@ -32,7 +32,7 @@ class ImageClaim:
     @property
     def folder(self) -> str:
         """The prefix of this claim's files: no other claim writes there."""
-        return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}"
+        return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}/"
 
 
 async def claim(database: Database, job_id: str, lease_seconds: float, seconds: float) -> ImageClaim | None:

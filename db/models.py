@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select, update
@@ -36,6 +37,7 @@ class ModelClaim:
     image_key: str
     size_mm: float
     progress: int
+    started_at: datetime
     provider_job_id: str | None
     submit_begun: bool
 
@@ -149,7 +151,14 @@ async def claim(database: Database, job_id: str, lease_seconds: float, seconds: 
                 status=RequestStatus.MODEL_GENERATING,
             )
     return ModelClaim(
-        lease, row.model_id, row.key, row.size_mm, row.progress, row.provider_job_id, row.submit_begun_at is not None
+        lease,
+        row.model_id,
+        row.key,
+        row.size_mm,
+        row.progress,
+        row.started_at or utc_now(),
+        row.provider_job_id,
+        row.submit_begun_at is not None,
     )
 
 
@@ -163,9 +172,9 @@ async def note_submitted(database: Database, claim: ModelClaim, provider_job_id:
     await _note(database, claim, provider_job_id=provider_job_id, submitted_at=utc_now())
 
 
-async def note_not_submitted(database: Database, claim: ModelClaim) -> None:
-    """The provider refused: the job may be submitted again. Raises `LeaseLost`."""
-    await _note(database, claim, submit_begun_at=None)
+async def forget_submit(database: Database, claim: ModelClaim) -> None:
+    """The provider refused, or its job is over: the next attempt submits anew. Raises `LeaseLost`."""
+    await _note(database, claim, submit_begun_at=None, provider_job_id=None, submitted_at=None)
 
 
 async def report_progress(

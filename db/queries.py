@@ -114,8 +114,8 @@ async def count_models(database: Database, user_id: str) -> int:
     return await _count(database, models, [models.c.user_id == user_id])
 
 
-async def stored_key_owner(database: Database, request_id: str) -> str | None:
-    """The user to whom the files of a request belong."""
+async def owner_of_request(database: Database, request_id: str) -> str | None:
+    """The user to whom a request belongs, or None where there is no such request."""
     query = select(generation_requests.c.user_id).where(generation_requests.c.id == request_id)
     async with database.reading() as connection:
         return await connection.scalar(query)

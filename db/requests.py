@@ -26,6 +26,7 @@ from db.tables import (
 from events.clock import utc_now
 from events.status import PHASES, ImageStatus, JobStatus, ModelStatus, RequestPhase, RequestStatus
 
+PROMPT_LENGTH = 2_000
 IMAGE_COLUMNS = columns_of(Image, generated_images)
 ACTIVE = tuple(
     status

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -10,7 +10,7 @@ import msgspec
 
 from events.status import ModelStage, RequestPhase, RequestStatus
 
-UrlOf = Callable[[str], str]
+UrlOf = Callable[[str], Awaitable[str]]
 """Makes the URL of a stored file from its key."""
 
 
@@ -114,17 +114,17 @@ def rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
 
-def payload(event: RequestEvent, url_of: UrlOf) -> dict[str, Any]:
+async def payload(event: RequestEvent, url_of: UrlOf) -> dict[str, Any]:
     """The `data` of an event as a client of the SSE stream gets it."""
     return {
         "requestId": event.request_id,
         "sequence": event.sequence,
         "occurredAt": rfc3339(event.occurred_at),
-        **_fields(event.data, url_of),
+        **await _fields(event.data, url_of),
     }
 
 
-def _fields(data: EventData, url_of: UrlOf) -> dict[str, Any]:
+async def _fields(data: EventData, url_of: UrlOf) -> dict[str, Any]:
     match data:
         case ImageGenerating():
             return {"imageId": data.image_id, "index": data.index, "prompt": data.prompt}
@@ -132,7 +132,7 @@ def _fields(data: EventData, url_of: UrlOf) -> dict[str, Any]:
             return {
                 "imageId": data.image_id,
                 "index": data.index,
-                "imageUrl": url_of(data.image_key),
+                "imageUrl": await url_of(data.image_key),
                 "completedAt": rfc3339(data.completed_at),
             }
         case ImageFailed():
@@ -151,8 +151,8 @@ def _fields(data: EventData, url_of: UrlOf) -> dict[str, Any]:
         case ModelCompleted():
             return {
                 "modelId": data.model_id,
-                "modelUrl": url_of(data.model_key),
-                "previewImageUrl": url_of(data.preview_key) if data.preview_key else None,
+                "modelUrl": await url_of(data.model_key),
+                "previewImageUrl": await url_of(data.preview_key) if data.preview_key else None,
                 "completedAt": rfc3339(data.completed_at),
             }
         case ModelFailed():

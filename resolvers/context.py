@@ -1,0 +1,55 @@
+"""The context of an operation with what the resolvers need beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import strawberry
+
+from resolvers.loaders import make_loaders
+from schema import context as schema_context
+from schema.context import Caller
+from tasks.prompts import Optimizer
+from tasks.resources import Resources
+
+
+@dataclass(slots=True)
+class Context(schema_context.Context):
+    """`cut_off` ends the caller's connection, because its client does not read.
+
+    On a WebSocket, `connection` is it, and `connection_params` is what its `connection_init` carried.
+    """
+
+    resources: Resources
+    optimizer: Optimizer
+    cut_off: Callable[[], None]
+    connection: object = None
+    connection_params: Mapping[str, object] | None = None
+
+
+def make_context(
+    resources: Resources,
+    optimizer: Optimizer,
+    caller: Caller,
+    url_of: Callable[[str], Awaitable[str]],
+    events_url_of: Callable[[str], str],
+    cut_off: Callable[[], None],
+    connection: object,
+) -> Context:
+    return Context(
+        caller=caller,
+        database=resources.database,
+        loaders=make_loaders(resources.database),
+        url_of=url_of,
+        events_url_of=events_url_of,
+        active_request_limit=resources.settings.max_active_requests,
+        resources=resources,
+        optimizer=optimizer,
+        cut_off=cut_off,
+        connection=connection,
+    )
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,50 @@
+"""What the fields of one operation have at hand. No session: sibling fields resolve at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from db.records import Image, Job, Model, ModelFile, Request
+from db.session import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. An operator sees the queues, and nobody else's requests."""
+
+    user_id: str
+    is_operator: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaders:
+    """Rows by ids, gathered from all fields that ask at once. Nothing is kept: a subscription must not see old rows."""
+
+    request: DataLoader[str, Request | None]
+    image: DataLoader[str, Image | None]
+    model: DataLoader[str, Model | None]
+    images: DataLoader[str, list[Image]]
+    models: DataLoader[str, list[Model]]
+    files: DataLoader[str, list[ModelFile]]
+    image_job: DataLoader[str, Job]
+    model_job: DataLoader[str, Job]
+
+
+@dataclass(slots=True)
+class Context:
+    """`url_of` makes the URL of a stored file, `events_url_of` the path of a request's SSE stream."""
+
+    caller: Caller
+    database: Database
+    loaders: Loaders
+    url_of: Callable[[str], Awaitable[str]]
+    events_url_of: Callable[[str], str]
+    active_request_limit: int
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,141 @@
+"""The ASGI application. `uvicorn server.app:app` runs it as `maquette serve` does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from db.migrate import is_current, migrate
+from db.secrets import shared_secret
+from db.session import Database, is_unavailable
+from events.hub import Hub
+from providers.load import prompt_provider
+from server import health, sse
+from server.authentication import Authenticator, KeysUnavailable, Unauthenticated
+from server.files import file_route
+from server.graphql import Endpoint
+from server.links import Links
+from server.logs import configure
+from server.state import State
+from server.web import web_routes
+from settings import SettingsError
+from storage.local import LocalStorage
+from tasks.actors import configured, queues
+from tasks.prompts import Optimizer
+from tasks.resources import open_resources
+from tasks.sweeper import sweeping
+from tasks.worker import working
+
+log = structlog.get_logger(__name__)
+
+
+async def prepare_database(database: Database) -> None:
+    """Embedded, bring the tables up to date; served, see that they are. Raises `SettingsError`."""
+    if configured.is_sqlite:
+        await migrate(database)
+    elif not await is_current(database):
+        raise SettingsError("DATABASE_URL: the tables are not up to date; run `maquette migrate` first")
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
+        app.state.hub = resources.hub
+        await prepare_database(resources.database)
+        prompts = prompt_provider(configured)
+        stack.push_async_callback(prompts.aclose)
+        app.state.maquette = State(
+            resources,
+            Authenticator(configured),
+            Links(await shared_secret(resources.database, "links")),
+            Optimizer(prompts, configured.prompt_timeout_seconds),
+        )
+        await stack.enter_async_context(sweeping(resources))
+        if work:
+            await stack.enter_async_context(working(resources))
+        yield
+        resources.hub.close()
+
+
+def end_streams(app: Starlette) -> None:
+    """End every stream, so that the server can stop: it waits for open connections first."""
+    hub = getattr(app.state, "hub", None)
+    if isinstance(hub, Hub):
+        hub.close()
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _unauthenticated(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 401, {"WWW-Authenticate": "Bearer"})
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 503, {"Retry-After": "2"})
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    if is_unavailable(error):
+        return JSONResponse({"error": "The database does not answer. Try again soon."}, 503, {"Retry-After": "2"})
+    return JSONResponse({"error": "Something went wrong on our side."}, 500)
+
+
+async def _may_read_file(request: Request, key: str) -> bool:
+    state = State.of(request)
+    if not configured.authenticates:
+        return True
+    return state.links.opens_file(request.query_params.get("token", ""), key)
+
+
+def make_app(*, work: bool) -> Starlette:
+    """The application, with a worker in its process if `work` is true."""
+    configure(configured)
+    endpoint = Endpoint(configured.allowed_origins)
+    routes = [
+        Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
+        Route("/requests/{id}/events", sse.request_events),
+        Route("/events", sse.events),
+        Route("/healthz", health.healthz),
+        Route("/readyz", health.readyz),
+        *web_routes(),
+    ]
+    if configured.s3_bucket is None:
+        routes.append(file_route(LocalStorage(configured.storage_dir), _may_read_file))
+    return Starlette(
+        routes=routes,
+        lifespan=partial(lifespan, work=work),
+        middleware=[
+            Middleware(
+                CORSMiddleware,
+                allow_origins=configured.allowed_origins,
+                allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+                allow_headers=["*"],
+                expose_headers=["Content-Length", "Content-Range", "Accept-Ranges", "ETag"],
+                max_age=600,
+            )
+        ],
+        exception_handlers={
+            HTTPException: _http_error,
+            Unauthenticated: _unauthenticated,
+            KeysUnavailable: _unavailable,
+            Exception: _unexpected,
+        },
+    )
+
+
+app = make_app(work=True)

@@ -1,0 +1,84 @@
+"""`maquette serve`: uvicorn with streams that end when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from server.app import end_streams, make_app
+from settings import SettingsError
+from tasks.actors import configured
+
+WEBSOCKET_MESSAGE_BYTES = 256 << 10
+BACKLOG = 2048
+
+log = structlog.get_logger(__name__)
+
+
+class Server(uvicorn.Server):
+    """Ends the streams before it waits for connections to close: it would wait for them for ever."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        end_streams(self._app)
+        # One turn of the loop for each stream to say that it is over.
+        await asyncio.sleep(0.1)
+        await super().shutdown(sockets)
+
+
+def serve(host: str, port: int, *, work: bool) -> int:
+    """Serve until told to stop; returns the exit code. Raises `SettingsError`."""
+    if not configured.authenticates and not _is_loopback(host):
+        raise SettingsError(
+            f"JWT_SECRET: is not set, so that everyone would be the operator; without it or JWT_JWKS_URL "
+            f"only loopback addresses are served, and {host} is none"
+        )
+    if not work and configured.redis_url is None:
+        raise SettingsError("REDIS_URL: is not set; without it no other process could do the jobs, so drop --no-worker")
+    listener = _listen(host, port)
+    app = make_app(work=work)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        ws_per_message_deflate=False,
+        ws_max_size=WEBSOCKET_MESSAGE_BYTES,
+        timeout_graceful_shutdown=int(configured.shutdown_seconds),
+        lifespan="on",
+    )
+    address, bound = listener.getsockname()[:2]
+    log.info("serving", url=f"http://{f'[{address}]' if ':' in address else address}:{bound}")
+    server = Server(config, app)
+    try:
+        server.run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass
+    return 0 if server.started else 1
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+    except OSError as error:
+        raise SettingsError(f"--host: {host} is no address of this machine: {error.strerror}") from None
+    return all(ipaddress.ip_address(str(address)).is_loopback for address in found)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise SettingsError(f"--port: {host}:{port} cannot be listened on: {error.strerror}; choose another") from None
+    listener.listen(BACKLOG)
+    return listener

@@ -1,0 +1,41 @@
+"""`maquette worker`: a worker alone."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from server.app import prepare_database
+from server.logs import configure
+from settings import SettingsError
+from tasks.actors import configured, queues
+from tasks.broker import QUEUES
+from tasks.resources import open_resources
+from tasks.sweeper import sweeping
+from tasks.worker import working
+
+log = structlog.get_logger(__name__)
+
+
+def work(names: tuple[str, ...]) -> int:
+    """Work on the named queues until told to stop; returns the exit code. Raises `SettingsError`."""
+    if configured.redis_url is None:
+        raise SettingsError("REDIS_URL: is not set; without it `maquette serve` does the jobs itself")
+    if not names or not set(names) <= set(QUEUES):
+        raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
+    configure(configured)
+    asyncio.run(_work(names))
+    return 0
+
+
+async def _work(names: tuple[str, ...]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_resources(configured, queues, listen=False) as resources:
+        await prepare_database(resources.database)
+        async with sweeping(resources), working(resources, names):
+            await stop.wait()
+            log.info("stopping")

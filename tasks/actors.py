@@ -1,0 +1,25 @@
+"""The two actors: thin shells that run a job in the worker of this process."""
+
+from __future__ import annotations
+
+import dramatiq
+
+import settings
+from tasks import images, models
+from tasks.broker import IMAGES, MODELS, open_queues
+from tasks.worker_context import current
+
+configured = settings.load()
+limits = {IMAGES: configured.image_concurrency, MODELS: configured.model_concurrency}
+queues = open_queues(configured.redis_url.get_secret_value() if configured.redis_url else None, limits)
+dramatiq.set_broker(queues)
+
+
+@dramatiq.actor(broker=queues, queue_name=IMAGES)
+async def generate_image(job_id: str) -> None:
+    await images.generate(current(), job_id, generate_image.message(job_id))
+
+
+@dramatiq.actor(broker=queues, queue_name=MODELS)
+async def generate_model(job_id: str) -> None:
+    await models.generate(current(), job_id, generate_model.message(job_id))

@@ -1,0 +1,152 @@
+"""One attempt at a job: the lease renewed while it lasts, its deadline, and what becomes of it when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import structlog
+from dramatiq import Message
+
+from db import jobs
+from db.jobs import Lease, LeaseLost
+from db.session import is_unavailable
+from events.clock import utc_now
+from events.outcome import Failure, FailureCode
+from providers.protocol import ProviderError
+from storage import StorageUnavailable
+from tasks.worker_context import WorkerContext
+
+RENEWALS_PER_LEASE = 3
+BUSY_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 300.0
+DATABASE_PAUSE_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Stopping(Exception):
+    """This worker stops: the job is given back where it stands."""
+
+
+async def attempt(
+    context: WorkerContext,
+    lease: Lease,
+    work: Callable[[], Awaitable[None]],
+    fail: Callable[[Failure], Awaitable[None]],
+    message: Message[None],
+) -> bool:
+    """Do `work` once, and write what became of it; True if it succeeded.
+
+    `fail` writes the end of a job that is not to be tried again; `message` is what sends it again.
+    """
+    logger = log.bind(job=lease.job_id, attempt=lease.attempt)
+    try:
+        try:
+            async with _in_hand(context, lease):
+                await work()
+            return True
+        except LeaseLost:
+            raise
+        except (Stopping, asyncio.CancelledError):
+            _clear_cancellation()
+            await patiently(lambda: jobs.give_back(context.database, lease))
+            logger.info("job given back")
+        except Exception as error:  # whatever went wrong, the job must not hang
+            failure, retry_after = _failure(error)
+            if failure.code is FailureCode.INTERNAL:
+                logger.exception("job failed unexpectedly", exc_info=error)
+            await patiently(lambda: _after_failure(context, lease, failure, retry_after, fail, message))
+            logger.info("attempt failed", code=failure.code.value, reason=failure.message)
+    except LeaseLost:
+        logger.info("job lost: cancelled, deleted, or taken over")
+    return False
+
+
+async def patiently(write: Callable[[], Awaitable[None]]) -> None:
+    """Write to the database, waiting while it is away: what was done must not be done, or paid, twice."""
+    while True:
+        try:
+            return await write()
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("the database is away; a worker waits for it", error=str(error))
+        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+
+@asynccontextmanager
+async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
+    """Keep the lease while the block runs, and end the block at the deadline or when the lease is lost."""
+    lost = False
+    seconds = (lease.deadline_at - utc_now()).total_seconds()
+
+    async def renew(deadline: asyncio.Timeout) -> None:
+        nonlocal lost
+        while True:
+            await asyncio.sleep(context.settings.lease_seconds / RENEWALS_PER_LEASE)
+            try:
+                await jobs.renew(context.database, lease, context.settings.lease_seconds)
+            except LeaseLost:
+                lost = True
+                deadline.reschedule(asyncio.get_running_loop().time())
+                return
+            except Exception as error:  # the next round tries again; nobody can claim meanwhile
+                log.warning("a lease could not be renewed", job=lease.job_id, error=str(error))
+
+    task = asyncio.current_task()
+    assert task is not None
+    context.in_hand.add(task)
+    try:
+        async with asyncio.timeout(max(0.0, seconds)) as deadline:
+            renewal = asyncio.create_task(renew(deadline))
+            try:
+                yield
+            finally:
+                renewal.cancel()
+    except TimeoutError:
+        if lost:
+            raise LeaseLost(lease.job_id) from None
+        if deadline.expired():
+            raise ProviderError(
+                FailureCode.TIMED_OUT, f"This took longer than its deadline of {seconds:.0f} seconds.", retryable=True
+            ) from None
+        raise
+    finally:
+        context.in_hand.discard(task)
+
+
+def _clear_cancellation() -> None:
+    task = asyncio.current_task()
+    while task is not None and task.cancelling():
+        task.uncancel()
+
+
+def _failure(error: Exception) -> tuple[Failure, float | None]:
+    if isinstance(error, ProviderError):
+        return error.failure, error.retry_after
+    if isinstance(error, StorageUnavailable):
+        return Failure(FailureCode.STORAGE_UNAVAILABLE, str(error), retryable=True), None
+    return Failure(
+        FailureCode.INTERNAL, "Something went wrong inside Maquette; the log says what.", retryable=True
+    ), None
+
+
+async def _after_failure(
+    context: WorkerContext,
+    lease: Lease,
+    failure: Failure,
+    retry_after: float | None,
+    fail: Callable[[Failure], Awaitable[None]],
+    message: Message[None],
+) -> None:
+    busy = failure.code is FailureCode.PROVIDER_BUSY
+    if not busy and (not failure.retryable or lease.attempt >= lease.max_attempts):
+        await fail(failure)
+        return
+    base = BUSY_SECONDS if busy else context.settings.retry_seconds * 2 ** (lease.attempt - 1)
+    pause = min(max(base * random.uniform(0.75, 1.25), retry_after or 0), LONGEST_PAUSE_SECONDS)  # noqa: S311  # jitter
+    await jobs.back_off(context.database, lease, failure, pause, counts=not busy)
+    context.resources.sender.send_later(pause, message)

@@ -1,0 +1,221 @@
+"""How the queues are kept: in Redis, or in the memory of this process. Only this module knows.
+
+A message says no more than «look at this job»: the database knows what is to be done, so a message that is lost is
+sent again by the sweeper, and one that comes twice finds the job claimed. That is why nothing here raises when an
+acknowledgement fails, and why retries are not Dramatiq's: their delayed messages are lost with a connection.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import uuid4
+
+import redis
+import structlog
+from dramatiq import Message
+from dramatiq.broker import Consumer, MessageProxy
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+IMAGES = "images"
+MODELS = "models"
+QUEUES = (IMAGES, MODELS)
+
+NAMESPACE = "maquette"
+BELL = f"{NAMESPACE}:bell"
+AWAY_SECONDS = 0.5
+HEARTBEAT_MILLISECONDS = 15_000
+
+log = structlog.get_logger(__name__)
+
+
+class QueueUnavailable(Exception):
+    """The queue cannot be reached now. Jobs wait in the database until it is back."""
+
+
+class RedisQueues(RedisBroker):
+    """Dramatiq's Redis broker with a doorbell: a message on an idle queue is fetched at once, not at the next poll.
+
+    `limits` is how many messages of each queue this process has in hand at once.
+    """
+
+    def __init__(self, url: str, limits: Mapping[str, int]) -> None:
+        client = redis.Redis.from_url(
+            url,
+            socket_timeout=5,
+            socket_connect_timeout=2,
+            health_check_interval=15,
+            retry=Retry(ExponentialBackoff(0.25, 0.02), 2),
+        )
+        super().__init__(  # type: ignore[no-untyped-call]  # dramatiq leaves its Redis broker untyped
+            client=client,
+            middleware=[],
+            namespace=NAMESPACE,
+            heartbeat_timeout=HEARTBEAT_MILLISECONDS,
+            # Every command looks for the messages of dead workers, not one in a thousand.
+            maintenance_chance=1_000_000,
+        )
+        self._limits = limits
+        self._consumers: dict[str, _DoorbellConsumer] = {}
+        self._listener: threading.Thread | None = None
+        self._closing = threading.Event()
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues.add(queue_name)
+            self.emit_after("declare_queue", queue_name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        consumer = _DoorbellConsumer(self, queue_name, self._limits.get(queue_name, prefetch), timeout / 1000)
+        self._consumers[queue_name] = consumer
+        if self._listener is None:
+            self._listener = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+            self._listener.start()
+        return consumer
+
+    def send_many(self, messages: Sequence[Message[None]]) -> None:
+        """Enqueue messages and ring, in one round trip; raises `QueueUnavailable`."""
+        by_queue: dict[str, dict[str, str]] = {}
+        for message in messages:
+            message_id = str(uuid4())
+            encoded = message.copy(options={"redis_message_id": message_id}).encode()
+            by_queue.setdefault(message.queue_name, {})[message_id] = encoded.decode()
+        try:
+            with self.client.pipeline() as pipe:
+                for queue_name, encoded_by_id in by_queue.items():
+                    name = f"{self.namespace}:{queue_name}"
+                    pipe.hset(f"{name}.msgs", mapping={**encoded_by_id})
+                    pipe.rpush(name, *encoded_by_id)
+                    pipe.publish(BELL, queue_name)
+                pipe.execute()
+        except (redis.RedisError, OSError) as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def waiting(self, queue_name: str) -> int:
+        """How many messages wait to be fetched; raises `QueueUnavailable`."""
+        try:
+            return int(self.client.llen(f"{self.namespace}:{queue_name}"))
+        except (redis.RedisError, OSError) as error:
+            raise QueueUnavailable(str(error)) from error
+
+    def close(self) -> None:
+        self._closing.set()
+        self.client.close()
+
+    def _listen(self) -> None:
+        """Ring where a message came. After every new connection ring everywhere: something may have been missed."""
+        while not self._closing.is_set():
+            try:
+                with self.client.pubsub() as pubsub:
+                    pubsub.subscribe(BELL)
+                    while not self._closing.is_set():
+                        message = pubsub.get_message(timeout=1)
+                        if message is None:
+                            continue
+                        name = message["data"].decode() if message["type"] == "message" else None
+                        for queue_name, consumer in self._consumers.items():
+                            if name in (None, queue_name):
+                                consumer.bell.set()
+            except (redis.RedisError, OSError):
+                self._closing.wait(AWAY_SECONDS)
+
+
+class _DoorbellConsumer(Consumer):
+    def __init__(self, broker: RedisQueues, queue_name: str, limit: int, timeout: float) -> None:
+        self.bell = threading.Event()
+        self._broker = broker
+        self._queue_name = queue_name
+        self._limit = limit
+        self._timeout = timeout
+        self._fetched: list[bytes | None] = []
+        self._in_hand: set[str] = set()
+        self._away = False
+
+    def __next__(self) -> MessageProxy | None:
+        while self._fetched:
+            data = self._fetched.pop(0)
+            # An id that was queued twice, by a command repeated after a lost answer, has no message any more.
+            if data is not None:
+                message: Message[None] = Message.decode(data)
+                self._in_hand.add(message.options["redis_message_id"])
+                return MessageProxy(message)
+        # Cleared before the fetch: a ring in between is then still heard.
+        self.bell.clear()
+        if not self._fetch():
+            self.bell.wait(AWAY_SECONDS if self._away else self._timeout)
+        return None
+
+    def _fetch(self) -> bool:
+        free = self._limit - len(self._in_hand)
+        if free <= 0:
+            return False
+        try:
+            self._fetched = list(self._broker.do_fetch(self._queue_name, free))
+        except (redis.RedisError, OSError) as error:
+            if not self._away:
+                log.warning("the queue is away; jobs wait in the database", queue=self._queue_name, error=str(error))
+            self._away = True
+            return False
+        if self._away:
+            log.info("the queue is back", queue=self._queue_name)
+        self._away = False
+        return bool(self._fetched)
+
+    def ack(self, message: MessageProxy) -> None:
+        self._end(message, "ack")
+
+    def nack(self, message: MessageProxy) -> None:
+        self._end(message, "nack")
+
+    def _end(self, message: MessageProxy, command: str) -> None:
+        message_id = message.options["redis_message_id"]
+        try:
+            getattr(self._broker, f"do_{command}")(self._queue_name, message_id)
+        except (redis.RedisError, OSError) as error:
+            log.warning("a message could not be acknowledged", queue=self._queue_name, error=str(error))
+        finally:
+            self._in_hand.discard(message_id)
+            self.bell.set()
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        ids = [message.options["redis_message_id"] for message in messages]
+        if ids:
+            self._broker.do_requeue(self._queue_name, *ids)
+
+
+class MemoryQueues(StubBroker):
+    """Dramatiq's in-memory broker with a limit for each queue. It forgets everything at exit: the sweeper does not."""
+
+    def __init__(self, limits: Mapping[str, int]) -> None:
+        super().__init__(middleware=[])
+        self._limits = limits
+
+    def declare_queue(self, queue_name: str) -> None:
+        if queue_name not in self.queues:
+            self.emit_before("declare_queue", queue_name)
+            self.queues[queue_name] = queue.Queue()
+            self.emit_after("declare_queue", queue_name)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Consumer:
+        return super().consume(queue_name, self._limits.get(queue_name, prefetch), timeout)
+
+    def send_many(self, messages: Sequence[Message[None]]) -> None:
+        for message in messages:
+            self.enqueue(message)
+
+    def waiting(self, queue_name: str) -> int:
+        """How many messages wait to be fetched."""
+        return int(self.queues[queue_name].qsize())
+
+
+Queues = RedisQueues | MemoryQueues
+
+
+def open_queues(redis_url: str | None, limits: Mapping[str, int]) -> Queues:
+    """The queues that the settings choose. Nothing is connected yet."""
+    return MemoryQueues(limits) if redis_url is None else RedisQueues(redis_url, limits)

@@ -1,0 +1,29 @@
+"""Deleting the files of deleted requests, at once and, where that fails, until it is done."""
+
+from __future__ import annotations
+
+import structlog
+
+from db import files
+from storage import StorageUnavailable
+from tasks.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+
+async def delete_folder(resources: Resources, prefix: str) -> bool:
+    """Delete what is stored below a prefix; False if that must be tried again."""
+    try:
+        await resources.storage.delete_prefix(prefix)
+    except StorageUnavailable as error:
+        log.warning("files could not be deleted; the sweeper tries again", prefix=prefix, error=str(error))
+        return False
+    return True
+
+
+async def delete_left_over(resources: Resources) -> None:
+    """Delete the files of deleted requests, a late worker's too: it has lost its lease before they are forgotten."""
+    for prefix in await files.prefixes_to_delete(resources.database):
+        if not await delete_folder(resources, prefix):
+            return
+        await files.forget_prefix(resources.database, prefix, 2 * resources.settings.lease_seconds)

@@ -1,0 +1,72 @@
+"""Drawing an image: claim, ask the provider, check, store, complete."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import warnings
+
+from dramatiq import Message
+from PIL import Image, UnidentifiedImageError
+
+from db import images
+from db.images import ImageClaim
+from events.outcome import FailureCode
+from providers.media import HEAD_BYTES, media_type
+from providers.protocol import ProviderError
+from storage import StorageUnavailable
+from tasks.attempt import attempt, patiently
+from tasks.results import fetch_image
+from tasks.worker_context import WorkerContext
+
+EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
+    """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again."""
+    settings = context.settings
+    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds)
+    if claim is None:
+        return
+    done = await attempt(
+        context,
+        claim.lease,
+        lambda: _draw(context, claim),
+        lambda failure: images.fail(context.database, claim, failure),
+        message,
+    )
+    if not done:
+        with contextlib.suppress(StorageUnavailable):
+            await context.storage.delete_prefix(claim.folder)
+
+
+async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
+    result = await context.images.generate(claim.prompt, claim.index)
+    if result.content is not None:
+        content = result.content
+    elif result.url is not None:
+        content = (await fetch_image(context.settings, result.url)).content
+    else:
+        raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
+    kind = await asyncio.to_thread(_check, content)
+    key = f"{claim.folder}image.{EXTENSIONS[kind]}"
+    await context.storage.put(key, content, kind)
+    await patiently(lambda: images.complete(context.database, claim, key))
+
+
+def _check(content: bytes) -> str:
+    """The media type of a picture that opens; raises `ProviderError`."""
+    kind = media_type(content[:HEAD_BYTES], len(content))
+    try:
+        if kind not in EXTENSIONS:
+            raise UnidentifiedImageError
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as picture:
+                picture.load()
+    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ProviderError(
+            FailureCode.BAD_OUTPUT, "What the image provider gave is no PNG, JPEG or WebP picture.", True
+        ) from None
+    return kind

@@ -1,0 +1,179 @@
+"""Making a model: claim, submit once, poll, download, prepare for print, store, complete."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from dramatiq import Message
+
+from db import models
+from db.jobs import LeaseLost
+from db.models import ModelClaim
+from db.records import ModelFile
+from events.outcome import FailureCode, ModelFormat
+from events.status import ModelStage
+from providers.media import HEAD_BYTES, media_type
+from providers.printing import Prepared, prepare
+from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
+from storage import NotStored, StorageUnavailable
+from tasks.attempt import Stopping, attempt, patiently
+from tasks.progress import Progress
+from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
+from tasks.worker_context import WorkerContext
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+PAUSE_GROWTH = 1.4
+POLL_FAILURES = 5
+"""So many polls in a row may fail before the attempt does: the provider goes on working meanwhile."""
+PREFERENCE = ("GLB", "OBJ", "ZIP", "STL", "3MF", "PLY")
+CONTENT_TYPES = {
+    ModelFormat.GLB: "model/gltf-binary",
+    ModelFormat.OBJ: "model/obj",
+    ModelFormat.STL: "model/stl",
+    ModelFormat.THREE_MF: "model/3mf",
+}
+
+
+async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
+    """Do a model job, if it is to be done and nobody else has it. `message` is what sends it again."""
+    settings = context.settings
+    claim = await models.claim(context.database, job_id, settings.lease_seconds, settings.model_timeout_seconds)
+    if claim is None:
+        return
+    done = await attempt(
+        context,
+        claim.lease,
+        lambda: _make(context, claim),
+        lambda failure: models.fail(context.database, claim, failure),
+        message,
+    )
+    if not done:
+        with contextlib.suppress(StorageUnavailable):
+            await context.storage.delete_prefix(claim.folder)
+
+
+async def _make(context: WorkerContext, claim: ModelClaim) -> None:
+    progress = Progress(claim)
+    async with progress.told(context.database), _scratch(context) as folder:
+        job_id = claim.provider_job_id or await _submit(context, claim)
+        result = await _poll(context, claim, job_id, progress)
+        progress.set(ModelStage.DOWNLOADING)
+        source = await _download(context, _chosen(result.files), folder / "source")
+        progress.set(ModelStage.PREPARING)
+        prepared = await prepare(source, claim.size_mm, folder)
+        progress.set(ModelStage.UPLOADING)
+        files, preview_key = await _store(context, claim, prepared)
+    await patiently(lambda: models.complete(context.database, claim, files, preview_key, prepared.report))
+
+
+async def _submit(context: WorkerContext, claim: ModelClaim) -> str:
+    """Submit, once: a crash between here and the provider's answer is seen by whoever takes the job over."""
+    if claim.submit_begun and not getattr(context.models, "free", False):
+        raise ProviderError(
+            FailureCode.OUTCOME_UNKNOWN,
+            "The model provider was asked, and its answer was lost; it may have made, and billed, a model. "
+            "Select the image again if you want to ask once more.",
+            retryable=False,
+        )
+    image = await _source_image(context, claim)
+    await patiently(lambda: models.begin_submit(context.database, claim))
+    try:
+        job_id = await context.models.submit(image)
+    except ProviderError as error:
+        if error.failure.code is not FailureCode.OUTCOME_UNKNOWN:
+            await patiently(lambda: models.forget_submit(context.database, claim))
+        raise
+    except (asyncio.CancelledError, LeaseLost):
+        raise
+    except Exception as error:
+        raise ProviderError(
+            FailureCode.OUTCOME_UNKNOWN,
+            "The model provider was asked and did not answer clearly; it may have made, and billed, a model. "
+            "Select the image again if you want to ask once more.",
+            retryable=False,
+        ) from error
+    await patiently(lambda: models.note_submitted(context.database, claim, job_id))
+    return job_id
+
+
+async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImage:
+    try:
+        content = await context.storage.read(claim.image_key, IMAGE_LIMIT_BYTES)
+    except NotStored:
+        raise ProviderError(FailureCode.STORAGE_UNAVAILABLE, "The picture is gone from the storage.", False) from None
+    kind = media_type(content[:HEAD_BYTES], len(content)) or "application/octet-stream"
+    return SourceImage(content, kind, await context.storage.public_url(claim.image_key))
+
+
+async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress: Progress) -> ModelPoll:
+    pause, failures = FIRST_PAUSE_SECONDS, 0
+    while True:
+        try:
+            result = await context.models.poll(job_id)
+        except ProviderError as error:
+            failures += 1
+            if error.job_ended and error.failure.retryable:
+                await patiently(lambda: models.forget_submit(context.database, claim))
+            if error.job_ended or not error.failure.retryable or failures >= POLL_FAILURES:
+                raise
+            pause = max(pause, error.retry_after or 0)
+        else:
+            failures = 0
+            if result.state is PollState.DONE:
+                return result
+            progress.set(ModelStage.GENERATING, result.progress)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.stopping.wait(), pause)
+            raise Stopping
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+
+
+def _chosen(files: tuple[ProviderFile, ...]) -> ProviderFile:
+    """The file that keeps most of the mesh."""
+    usable = [file for file in files if file.format.upper() in PREFERENCE]
+    if not usable:
+        raise ProviderError(FailureCode.BAD_OUTPUT, "The model provider gave no file that holds a mesh.", False)
+    return min(usable, key=lambda file: PREFERENCE.index(file.format.upper()))
+
+
+async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> Path:
+    if file.path is not None:
+        return file.path
+    if file.url is None:
+        raise ProviderError(FailureCode.BAD_OUTPUT, "The model provider gave neither a file nor a link.", False)
+    await fetch_model(context.settings, file.url, into)
+    return into
+
+
+async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> tuple[list[ModelFile], str]:
+    files = []
+    for kind, path in prepared.files.items():
+        stored = await context.storage.put(claim.folder + path.name, path, CONTENT_TYPES[kind])
+        files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
+    preview = await context.storage.put(claim.folder + prepared.preview.name, prepared.preview, "image/png")
+    return files, preview.key
+
+
+@asynccontextmanager
+async def _scratch(context: WorkerContext) -> AsyncIterator[Path]:
+    """A folder for the files of one attempt."""
+    try:
+        folder = await asyncio.to_thread(_make_scratch, context.settings.work_dir)
+    except OSError as error:
+        raise StorageUnavailable(f"WORK_DIR cannot be written to: {error.strerror}. Make room or mend it.") from error
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _make_scratch(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="model-", dir=parent))

@@ -1,0 +1,39 @@
+"""Improving a prompt before its request is written; the user's own prompt where that fails."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from providers.protocol import OptimizedPrompt, PromptProvider
+
+VARIANTS = 4
+
+log = structlog.get_logger(__name__)
+
+
+class Optimizer:
+    """The prompt provider with a deadline, in seconds."""
+
+    def __init__(self, provider: PromptProvider, seconds: float) -> None:
+        self._provider = provider
+        self._seconds = seconds
+
+    async def improve(self, prompt: str, *, optimize: bool) -> OptimizedPrompt:
+        """The prompt and the four images' own; never fails."""
+        own = OptimizedPrompt(prompt, (prompt,) * VARIANTS)
+        if not optimize:
+            return own
+        try:
+            async with asyncio.timeout(self._seconds):
+                optimized = await self._provider.optimize(prompt)
+        except Exception as error:  # whatever is wrong with the provider, the user's prompt will do
+            log.warning(
+                "the prompt provider failed; the user's prompt is used", error=str(error) or type(error).__name__
+            )
+            return own
+        if len(optimized.variants) != VARIANTS or not all(optimized.variants) or not optimized.prompt:
+            log.warning("the prompt provider gave no four variants; the user's prompt is used")
+            return own
+        return optimized

@@ -1,0 +1,64 @@
+"""Making good what was lost: jobs whose message or worker is gone, files of deleted requests. Runs in every process."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import structlog
+
+from db import jobs
+from db.tables import image_generation_jobs, model_generation_jobs
+from tasks import actors
+from tasks.broker import IMAGES, MODELS, QueueUnavailable
+from tasks.files import delete_left_over
+from tasks.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def sweeping(resources: Resources) -> AsyncIterator[None]:
+    """Sweep at once, then every SWEEP_SECONDS, while the block runs."""
+    task = asyncio.create_task(_sweep_for_ever(resources))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _sweep_for_ever(resources: Resources) -> None:
+    # What a process that is gone has sent is not waited for at the start.
+    grace = 0.0
+    while True:
+        await _safely(sweep_jobs(resources, grace))
+        await _safely(delete_left_over(resources))
+        grace = resources.settings.sweep_seconds
+        # Many processes sweep: they are not to do it in step.
+        await asyncio.sleep(resources.settings.sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+
+
+async def sweep_jobs(resources: Resources, grace_seconds: float) -> None:
+    """Send again the jobs that nobody would do otherwise."""
+    for queue, table, actor in (
+        (IMAGES, image_generation_jobs, actors.generate_image),
+        (MODELS, model_generation_jobs, actors.generate_model),
+    ):
+        try:
+            queued = await asyncio.to_thread(resources.queues.waiting, queue)
+        except QueueUnavailable:
+            return
+        lost = await jobs.sweep(resources.database, table, queued, grace_seconds)
+        if lost:
+            log.info("sent again what was lost", queue=queue, jobs=len(lost))
+            resources.sender.send(actor.message(job_id) for job_id in lost)
+
+
+async def _safely(step: Awaitable[None]) -> None:
+    try:
+        await step
+    except Exception as error:  # the database is away; the next round finds the same
+        log.warning("a sweep failed", error=str(error) or type(error).__name__)

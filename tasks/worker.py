@@ -1,0 +1,132 @@
+"""Running the worker of a process on the process's own event loop, and stopping it without losing a job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+
+import structlog
+from dramatiq import Middleware, Worker
+from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
+from dramatiq.broker import Broker
+
+from db import workers
+from db.records import new_id
+from providers.load import image_provider, model_provider
+from tasks.actors import configured, limits, queues
+from tasks.broker import IMAGES, MODELS, QUEUES
+from tasks.resources import Resources, open_resources
+from tasks.sweeper import sweeping
+from tasks.worker_context import WorkerContext, set_current
+
+WORKER_TIMEOUT_MILLISECONDS = 500
+GRACE = 0.75
+"""The share of SHUTDOWN_SECONDS that jobs in hand have to finish; the rest is for giving them back."""
+BEAT_SECONDS = 5.0
+FORGET_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+
+class _HostLoop(EventLoopThread):
+    """Runs actors on a loop that is there already, where the database's connections belong."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        threading.Thread.__init__(self, daemon=True)
+        self.loop = loop
+        self.interrupt_check_ival = 60.0
+
+
+@asynccontextmanager
+async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncIterator[None]:
+    """Do the jobs of the named queues while the block runs; then finish what is in hand, or give it back."""
+    slots = {name: limits[name] for name in names}
+    async with _hosting(resources, slots) as context:
+        worker = Worker(
+            queues, queues=set(slots), worker_threads=sum(slots.values()), worker_timeout=WORKER_TIMEOUT_MILLISECONDS
+        )
+        worker.start()
+        for name, count in slots.items():
+            log.info(f"{name.removesuffix('s')} worker running", slots=count)
+        try:
+            yield
+        finally:
+            await asyncio.shield(_stop(worker, context))
+
+
+@asynccontextmanager
+async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator[WorkerContext]:
+    """Make this loop the one on which actors run, with providers at hand."""
+    context = WorkerContext(resources, image_provider(resources.settings), model_provider(resources.settings))
+    beat = asyncio.create_task(_beat(resources, slots))
+    set_event_loop_thread(_HostLoop(asyncio.get_running_loop()))
+    set_current(context)
+    try:
+        yield context
+    finally:
+        set_current(None)
+        set_event_loop_thread(None)
+        beat.cancel()
+        await asyncio.gather(beat, return_exceptions=True)
+        await context.images.aclose()
+        await context.models.aclose()
+
+
+async def _stop(worker: Worker, context: WorkerContext) -> None:
+    context.stopping.set()
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
+    done, _ = await asyncio.wait({stopped}, timeout=GRACE * context.settings.shutdown_seconds)
+    if not done:
+        log.info("giving back the jobs that are not finished", jobs=len(context.in_hand))
+        for task in tuple(context.in_hand):
+            task.cancel()
+        await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+
+
+async def _beat(resources: Resources, slots: dict[str, int]) -> None:
+    """Show that this worker lives, and forget those that do not."""
+    worker_id = new_id("wrk")
+    try:
+        while True:
+            try:
+                await workers.show(resources.database, worker_id, slots.get(IMAGES, 0), slots.get(MODELS, 0))
+                await workers.forget_dead(resources.database, FORGET_SECONDS)
+            except Exception as error:  # the database is away; the next beat tries again
+                log.warning("the worker could not show itself", error=str(error))
+            await asyncio.sleep(BEAT_SECONDS)
+    finally:
+        with contextlib.suppress(Exception):
+            await workers.leave(resources.database, worker_id)
+
+
+class DramatiqCommand(Middleware):
+    """Lets `dramatiq tasks` run the actors as well: it brings the loop that `maquette` has already.
+
+    The loop's thread is a daemon: Dramatiq's own one keeps a worker alive that was told twice to stop.
+    """
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002  # the signature is Dramatiq's
+        if get_event_loop_thread() is not None:
+            return
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="actors", daemon=True).start()
+        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002  # the signature is Dramatiq's
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
+
+    async def _open(self) -> None:
+        resources = await self._stack.enter_async_context(open_resources(configured, queues, listen=False))
+        await self._stack.enter_async_context(sweeping(resources))
+        await self._stack.enter_async_context(_hosting(resources, limits))
+
+
+queues.add_middleware(DramatiqCommand())

@@ -1,0 +1,50 @@
+"""What a worker has at hand for its jobs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from db.session import Database
+from providers.protocol import ImageProvider, ModelProvider
+from settings import Settings
+from storage import Storage
+from tasks.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """`in_hand` are the running attempts; `stopping` is set when no more are to be begun."""
+
+    resources: Resources
+    images: ImageProvider
+    models: ModelProvider
+    in_hand: set[asyncio.Task[object]] = field(default_factory=set)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def settings(self) -> Settings:
+        return self.resources.settings
+
+    @property
+    def database(self) -> Database:
+        return self.resources.database
+
+    @property
+    def storage(self) -> Storage:
+        return self.resources.storage
+
+
+_current: WorkerContext | None = None
+
+
+def current() -> WorkerContext:
+    """The context of this process's worker: Dramatiq has one worker a process, and calls actors with a message only."""
+    if _current is None:
+        raise RuntimeError("no worker runs in this process")
+    return _current
+
+
+def set_current(context: WorkerContext | None) -> None:
+    global _current  # noqa: PLW0603  # see `current`
+    _current = context
