@@ -93,7 +93,6 @@ class Job:
 class TencentStandIn:
     def __init__(self) -> None:
         self.script = Script()
-        self.reset()
         routes = [
             Route("/", self._api, methods=["POST"]),
             Route("/files/{name}", self._file),
@@ -102,8 +101,10 @@ class TencentStandIn:
             Route("/_stats", self._stats),
         ]
         self.app = Faulty(Starlette(routes=routes), _name, self._error)
+        self.reset()
 
     def reset(self) -> None:
+        self.app.arrivals.clear()
         self.jobs: dict[str, Job] = {}
         self.calls: Counter[str] = Counter()
         self.seconds: Counter[tuple[str, int]] = Counter()
@@ -132,6 +133,7 @@ class TencentStandIn:
             busiest[action] = max(busiest[action], count)
         return JSONResponse(
             {
+                "arrivals": self.app.arrivals,
                 "calls": self.calls,
                 "submits": self.submits,
                 "refusals": self.refusals,
@@ -181,7 +183,9 @@ class TencentStandIn:
     async def _image(self, params: dict[str, Any]) -> str:
         given = [name for name in ("Prompt", "ImageUrl", "ImageBase64") if params.get(name)]
         if len(given) != 1:
-            raise RefusalError("InvalidParameterValue.ParameterValueError", "give one of Prompt, ImageUrl and ImageBase64")
+            raise RefusalError(
+                "InvalidParameterValue.ParameterValueError", "give one of Prompt, ImageUrl and ImageBase64"
+            )
         if given == ["ImageUrl"]:
             if self.script.download:
                 _check_picture(await _download(params["ImageUrl"]), 8_000_000)
