@@ -299,7 +299,7 @@ UNKNOWN = [
 @pytest.mark.parametrize(("fault", "accepted"), UNKNOWN)
 async def test_a_submit_without_a_clear_answer_is_unknown_and_not_repeated(service, fault, accepted):
     service.fail(fault)
-    async with made(TencentModels, service, tencent_timeout_seconds=0.4) as models:
+    async with made(TencentModels, service, tencent_timeout_seconds=0.4 if fault.kind == "hang" else 10) as models:
         error = await failure_of(models.submit(PUBLIC))
     assert (error.failure.code, error.failure.retryable) == (F.OUTCOME_UNKNOWN, False), error.failure.message
     assert service.submits.total() == accepted
@@ -340,7 +340,7 @@ async def test_an_endpoint_that_refuses_has_started_nothing(service, status, cod
 )
 async def test_a_query_that_goes_wrong_is_asked_again_for_the_same_job(service, fault):
     service.fail(fault)
-    async with made(TencentModels, service, tencent_timeout_seconds=0.4) as models:
+    async with made(TencentModels, service, tencent_timeout_seconds=0.4 if fault.kind == "hang" else 10) as models:
         job_id = await models.submit(SOURCE)
         error = await failure_of(models.poll(job_id))
         assert (error.failure.code, error.failure.retryable) == (F.PROVIDER_UNAVAILABLE, True)
@@ -357,10 +357,13 @@ async def test_a_slow_answer_is_waited_for(service):
 
 async def test_a_cancelled_submit_is_sent_once(service):
     service.fail(Fault("hang", SUBMIT))
+    service.app.arrived.clear()
     async with made(TencentModels, service) as models:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await models.submit(SOURCE)
+        submit = asyncio.create_task(models.submit(SOURCE))
+        assert await asyncio.to_thread(service.app.arrived.wait, 10)
+        submit.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submit
     assert service.app.arrivals[SUBMIT] == 1
 
 
@@ -477,8 +480,7 @@ async def test_a_signed_url_and_the_keys_are_logged_nowhere(service, caplog):
     service.script.timeline = ["DONE"]
     async with made(TencentImages, service) as images:
         await images.generate("a fox", 0)
-    ours = "\n".join(record.getMessage() for record in caplog.records if not record.name.startswith("httpcore"))
     assert SECRET_KEY not in caplog.text
     assert SECRET_ID not in caplog.text
-    assert "q-signature" not in ours
-    assert base64.b64encode(picture()).decode()[:40] not in ours
+    assert "q-signature" not in caplog.text
+    assert base64.b64encode(picture()).decode()[:40] not in caplog.text

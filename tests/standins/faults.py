@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,7 +41,7 @@ HTML = Fault("answer", headers={"content-type": "text/html"}, body="<!doctype ht
 class Faulty:
     """`app` with the `faults` it is told to have; `name_of` says what a request is called.
 
-    `arrivals` counts the requests by name, the ones that come to grief included.
+    `arrivals` counts the requests by name, the ones that come to grief included; `arrived` is set by each.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Faulty:
         self.error = error
         self.faults: list[Fault] = []
         self.arrivals: Counter[str] = Counter()
+        self.arrived = threading.Event()
 
     def take(self, name: str) -> Fault | None:
         for fault in self.faults:
@@ -64,6 +66,7 @@ class Faulty:
         if scope["type"] == "http" and not scope["path"].startswith("/_"):
             name = self.name_of(scope)
             self.arrivals[name] += 1
+            self.arrived.set()
             fault = self.take(name)
         match fault.kind if fault else None:
             case None:
