@@ -108,7 +108,12 @@ class ImageProvider(Protocol):
 
 
 class ModelProvider(Protocol):
-    """A class attribute `free = True` says that a submit costs nothing: one whose outcome is unknown is repeated."""
+    """Three attributes may be there.
+
+    `free = True` says that a submit costs nothing: one whose outcome is unknown is repeated. `max_concurrent` is how
+    many jobs the account may have at once. `trusted_hosts` are the `host:port` that files may be fetched from although
+    they are not on the public internet.
+    """
 
     async def submit(self, image: SourceImage) -> str:
         """Start a job; returns the provider's id of it. Any error but `ProviderError` means: outcome unknown."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -37,7 +39,10 @@ HTML = Fault("answer", headers={"content-type": "text/html"}, body="<!doctype ht
 
 
 class Faulty:
-    """`app` with the `faults` it is told to have; `name_of` says what a request is called."""
+    """`app` with the `faults` it is told to have; `name_of` says what a request is called.
+
+    `arrivals` counts the requests by name, the ones that come to grief included; `arrived` is set by each.
+    """
 
     def __init__(
         self, app: ASGIApp, name_of: Callable[[Scope], str], error: Callable[[Fault], tuple[int, dict[str, Any]]]
@@ -46,6 +51,8 @@ class Faulty:
         self.name_of = name_of
         self.error = error
         self.faults: list[Fault] = []
+        self.arrivals: Counter[str] = Counter()
+        self.arrived = threading.Event()
 
     def take(self, name: str) -> Fault | None:
         for fault in self.faults:
@@ -57,7 +64,10 @@ class Faulty:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = None
         if scope["type"] == "http" and not scope["path"].startswith("/_"):
-            fault = self.take(self.name_of(scope))
+            name = self.name_of(scope)
+            self.arrivals[name] += 1
+            self.arrived.set()
+            fault = self.take(name)
         match fault.kind if fault else None:
             case None:
                 await self.app(scope, receive, send)

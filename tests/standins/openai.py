@@ -62,7 +62,7 @@ class OpenAIStandIn:
         return JSONResponse({})
 
     async def _stats(self, _: Request) -> Response:
-        return JSONResponse({"calls": self.script.calls, "bodies": self.script.bodies})
+        return JSONResponse({"arrivals": self.app.arrivals, "calls": self.script.calls, "bodies": self.script.bodies})
 
     async def _chat(self, request: Request) -> Response:
         body = await self._admitted(request, "chat")

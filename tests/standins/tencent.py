@@ -54,7 +54,7 @@ AUTHORIZATION = re.compile(
 )
 
 
-class Refused(Exception):
+class RefusalError(Exception):
     def __init__(self, code: str, message: str = "scripted") -> None:
         self.code = code
         self.message = message
@@ -93,7 +93,6 @@ class Job:
 class TencentStandIn:
     def __init__(self) -> None:
         self.script = Script()
-        self.reset()
         routes = [
             Route("/", self._api, methods=["POST"]),
             Route("/files/{name}", self._file),
@@ -102,8 +101,10 @@ class TencentStandIn:
             Route("/_stats", self._stats),
         ]
         self.app = Faulty(Starlette(routes=routes), _name, self._error)
+        self.reset()
 
     def reset(self) -> None:
+        self.app.arrivals.clear()
         self.jobs: dict[str, Job] = {}
         self.calls: Counter[str] = Counter()
         self.seconds: Counter[tuple[str, int]] = Counter()
@@ -132,6 +133,7 @@ class TencentStandIn:
             busiest[action] = max(busiest[action], count)
         return JSONResponse(
             {
+                "arrivals": self.app.arrivals,
                 "calls": self.calls,
                 "submits": self.submits,
                 "refusals": self.refusals,
@@ -154,7 +156,7 @@ class TencentStandIn:
                 answer = await self._submit(kind, params)
             else:
                 answer = self._query(kind, params, request)
-        except Refused as refused:
+        except RefusalError as refused:
             self.refusals[refused.code] += 1
             answer = {"Error": {"Code": refused.code, "Message": refused.message}}
         return JSONResponse({"Response": answer | {"RequestId": str(uuid.uuid4())}})
@@ -162,7 +164,7 @@ class TencentStandIn:
     async def _submit(self, kind: str, params: dict[str, Any]) -> dict[str, Any]:
         running = sum(self._counts(job) for job in self.jobs.values() if job.kind == kind)
         if running >= self.script.limits[kind]:
-            raise Refused("RequestLimitExceeded.JobNumExceed", "too many jobs at once")
+            raise RefusalError("RequestLimitExceeded.JobNumExceed", "too many jobs at once")
         self.most_running[kind] = max(self.most_running[kind], running + 1)
         told = self._prompt(kind, params) if kind.startswith("Image") else await self._image(params)
         job = Job(str(1_300_000_000 + len(self.jobs)), kind, told, _short(params), time.monotonic())
@@ -171,35 +173,37 @@ class TencentStandIn:
 
     def _prompt(self, kind: str, params: dict[str, Any]) -> str:
         if not params.get("Prompt"):
-            raise Refused("InvalidParameterValue.ParameterValueError", "Prompt is empty")
+            raise RefusalError("InvalidParameterValue.ParameterValueError", "Prompt is empty")
         if len(params["Prompt"]) > PROMPT_LIMITS[kind]:
-            raise Refused("InvalidParameterValue.TextLengthExceed", "Prompt is too long")
+            raise RefusalError("InvalidParameterValue.TextLengthExceed", "Prompt is too long")
         if kind == "ImagePro" and "Seed" in params:
-            raise Refused("UnknownParameter", "The parameter `Seed` is not recognized.")
+            raise RefusalError("UnknownParameter", "The parameter `Seed` is not recognized.")
         return hashlib.sha256(params["Prompt"].encode()).hexdigest()
 
     async def _image(self, params: dict[str, Any]) -> str:
         given = [name for name in ("Prompt", "ImageUrl", "ImageBase64") if params.get(name)]
         if len(given) != 1:
-            raise Refused("InvalidParameterValue.ParameterValueError", "give one of Prompt, ImageUrl and ImageBase64")
+            raise RefusalError(
+                "InvalidParameterValue.ParameterValueError", "give one of Prompt, ImageUrl and ImageBase64"
+            )
         if given == ["ImageUrl"]:
             if self.script.download:
                 _check_picture(await _download(params["ImageUrl"]), 8_000_000)
             return hashlib.sha256(params["ImageUrl"].encode()).hexdigest()
         encoded = params["ImageBase64"]
         if len(encoded) > 6_000_000:
-            raise Refused("FailedOperation.ImageSizeExceed", "the picture is larger than 6 MB")
+            raise RefusalError("FailedOperation.ImageSizeExceed", "the picture is larger than 6 MB")
         try:
             content = base64.b64decode(encoded, validate=True)
         except binascii.Error:
-            raise Refused("FailedOperation.ImageDecodeFailed", "no base64") from None
+            raise RefusalError("FailedOperation.ImageDecodeFailed", "no base64") from None
         _check_picture(content, 6_000_000)
         return hashlib.sha256(content).hexdigest()
 
     def _query(self, kind: str, params: dict[str, Any], request: Request) -> dict[str, Any]:
         job = self.jobs.get(params.get("JobId", ""))
         if job is None or job.kind != kind:
-            raise Refused("FailedOperation.JobNotExist", "no such job")
+            raise RefusalError("FailedOperation.JobNotExist", "no such job")
         job.queries += 1
         state = self._state(job)
         if kind.startswith("Image"):
@@ -270,17 +274,17 @@ def verify(request: Request, body: bytes, service: str, version: str) -> None:
     """TC3-HMAC-SHA256, written from its description: what was signed must be what came."""
     found = AUTHORIZATION.fullmatch(request.headers.get("authorization", ""))
     if not found:
-        raise Refused("AuthFailure.InvalidAuthorization", "the Authorization header cannot be read")
+        raise RefusalError("AuthFailure.InvalidAuthorization", "the Authorization header cannot be read")
     secret_id, date, scope, signed, signature = found.groups()
     if secret_id != SECRET_ID:
-        raise Refused("AuthFailure.SecretIdNotFound", f"The SecretId {secret_id} is not found")
+        raise RefusalError("AuthFailure.SecretIdNotFound", f"The SecretId {secret_id} is not found")
     stamp = int(request.headers["x-tc-timestamp"])
     if abs(time.time() - stamp) > 300 or f"{datetime.fromtimestamp(stamp, UTC):%Y-%m-%d}" != date:
-        raise Refused("AuthFailure.SignatureExpire", "the timestamp is too old or in the future")
+        raise RefusalError("AuthFailure.SignatureExpire", "the timestamp is too old or in the future")
     if scope != service or not {"content-type", "host"} <= set(signed.split(";")):
-        raise Refused("AuthFailure.SignatureFailure", "the scope is wrong")
+        raise RefusalError("AuthFailure.SignatureFailure", "the scope is wrong")
     if request.headers.get("x-tc-version") != version:
-        raise Refused("NoSuchVersion", "the version is wrong")
+        raise RefusalError("NoSuchVersion", "the version is wrong")
     headers = "".join(f"{name}:{request.headers[name].strip().lower()}\n" for name in signed.split(";"))
     payload = hashlib.sha256(body).hexdigest()
     canonical = "\n".join([request.method, "/", request.url.query, headers, signed, payload])
@@ -290,27 +294,27 @@ def verify(request: Request, body: bytes, service: str, version: str) -> None:
     for part in (date, scope, "tc3_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(hmac.digest(key, text.encode(), "sha256").hex(), signature):
-        raise Refused("AuthFailure.SignatureFailure", "the signature is wrong")
+        raise RefusalError("AuthFailure.SignatureFailure", "the signature is wrong")
 
 
 def _action(request: Request) -> tuple[str, str, str]:
     try:
         return ACTIONS[request.headers["x-tc-action"]]
     except KeyError:
-        raise Refused("InvalidAction", "no such action") from None
+        raise RefusalError("InvalidAction", "no such action") from None
 
 
 def _check_picture(content: bytes, limit: int) -> None:
     if len(content) > limit:
-        raise Refused("FailedOperation.ImageSizeExceed", "the picture is too large")
+        raise RefusalError("FailedOperation.ImageSizeExceed", "the picture is too large")
     try:
         image = Image.open(io.BytesIO(content))
     except OSError:
-        raise Refused("FailedOperation.ImageDecodeFailed", "no picture") from None
+        raise RefusalError("FailedOperation.ImageDecodeFailed", "no picture") from None
     if image.format not in {"JPEG", "PNG", "WEBP"}:
-        raise Refused("FailedOperation.ImageDecodeFailed", "no JPEG, PNG or WebP")
+        raise RefusalError("FailedOperation.ImageDecodeFailed", "no JPEG, PNG or WebP")
     if min(image.size) < 128 or max(image.size) > 5000:
-        raise Refused("FailedOperation.ImageResolutionExceed", "a side is shorter than 128 or longer than 5000")
+        raise RefusalError("FailedOperation.ImageResolutionExceed", "a side is shorter than 128 or longer than 5000")
 
 
 async def _download(url: str) -> bytes:
@@ -318,7 +322,7 @@ async def _download(url: str) -> bytes:
         async with httpx.AsyncClient(timeout=5) as client:
             return (await client.get(url)).raise_for_status().content
     except httpx.HTTPError:
-        raise Refused("FailedOperation.ImageDownloadError", "the picture cannot be downloaded") from None
+        raise RefusalError("FailedOperation.ImageDownloadError", "the picture cannot be downloaded") from None
 
 
 def _short(params: dict[str, Any]) -> dict[str, Any]:
