@@ -1,0 +1,26 @@
+"""The far side of preparing: read, settle, measure, write, draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from providers.printing.mesh import MeshError
+from providers.printing.preparing import Answer
+from providers.printing.preview import draw
+from providers.printing.reading import read
+from providers.printing.repair import settle
+from providers.printing.report import measure
+from providers.printing.writing import write
+
+
+def answer(source: Path, size_mm: float, folder: Path) -> Answer:
+    """Prepare one file into `folder`, which also holds what a ZIP is unpacked to."""
+    try:
+        mesh, repairs = settle(read(source, folder), size_mm)
+        write(mesh, folder)
+        draw(mesh, folder)
+        return Answer(report=measure(mesh, repairs))
+    except MeshError as error:
+        return Answer(refusal=str(error))
+    except MemoryError:
+        return Answer(refusal="The model is too large to be prepared in the memory that there is for it.")
