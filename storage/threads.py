@@ -29,5 +29,6 @@ async def run(work: Callable[[Event], T], undo: Callable[[], object]) -> T:
         stop.set()
         await asyncio.wait([done])
         if done.exception() is None:
-            await loop.run_in_executor(None, undo)
+            # What goes wrong in it is logged by the loop; the caller is to see that it was cancelled.
+            await asyncio.wait([loop.run_in_executor(None, undo)])
         raise

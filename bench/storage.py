@@ -1,0 +1,83 @@
+"""How much a process grows while a large file is stored and fetched, and how fast that goes.
+
+    python -m bench.storage [--megabytes 500]
+
+The bucket is of a moto server in a process of its own; peak memory is the VmHWM that Linux keeps, reset each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+
+from storage import Storage
+from storage.local import LocalStorage
+from tests.servers import Moto
+
+KEY = "requests/bench/model.glb"
+CHUNK_BYTES = 1 << 20
+
+
+def memory(field: str) -> float:
+    """A field of this process's status, such as VmRSS or VmHWM, in MiB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split(f"{field}:")[1].split()[0]) / 1024
+
+
+def reset_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
+async def measure(name: str, megabytes: int, step: Callable[[], Awaitable[object]]) -> None:
+    reset_peak()
+    before, started = memory("VmRSS"), time.perf_counter()
+    await step()
+    seconds = time.perf_counter() - started
+    click.echo(f"{name:<14} {megabytes / seconds:8.0f} MB/s {memory('VmHWM') - before:+8.1f} MiB at the peak")
+
+
+async def run(name: str, storage: Storage, source: Path, megabytes: int) -> None:
+    async def fetch() -> None:
+        async with storage.open(KEY):
+            pass
+
+    await storage.put("requests/bench/warm-up.png", b"x", "image/png")
+    await measure(f"{name} put", megabytes, lambda: storage.put(KEY, source, "model/gltf-binary"))
+    await measure(f"{name} open", megabytes, fetch)
+    await storage.delete_prefix("requests/bench")
+    await storage.aclose()
+
+
+def make_source(path: Path, megabytes: int) -> Path:
+    with path.open("wb") as file:
+        for _ in range(megabytes * 1_000_000 // CHUNK_BYTES + 1):
+            file.write(os.urandom(CHUNK_BYTES))
+    return path
+
+
+async def run_all(source: Path, megabytes: int, folder: Path) -> None:
+    await run("local", LocalStorage(folder / "files"), source, megabytes)
+    os.environ.update(Moto.environment)
+    with Moto() as moto:
+        from storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not to be part of the local figures
+
+        bucket = S3Storage(moto.new_bucket(), endpoint_url=moto.url, base_url=None, work_dir=folder / "work")
+        await run("s3", bucket, source, megabytes)
+
+
+@click.command()
+@click.option("--megabytes", default=500, show_default=True)
+def main(megabytes: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name:
+        folder = Path(name)
+        asyncio.run(run_all(make_source(folder / "source.glb", megabytes), megabytes, folder))
+
+
+if __name__ == "__main__":
+    main()
