@@ -64,7 +64,7 @@ async def measure(path: Path) -> None:
         seconds = time.perf_counter() - start
     # Kilobytes on Linux, bytes on macOS.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-    print(f"{path.name:12} {prepared.report.triangle_count:9,} faces {seconds:6.1f} s {peak:5.2f} GiB")  # noqa: T201 - this is what it is for
+    print(f"{path.name:12} {prepared.report.triangle_count:9,} faces {seconds:6.1f} s {peak:5.2f} GiB")
 
 
 if __name__ == "__main__":

@@ -198,6 +198,17 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     ]
 
 
+async def count_stuck(database: Database, table: Table, seconds: float) -> int:
+    """Jobs that should have been in hand for so long, and are not."""
+    before = utc_now() - timedelta(seconds=seconds)
+    stuck = or_(
+        and_(table.c.status == JobStatus.PENDING, table.c.available_at <= before),
+        and_(table.c.status == JobStatus.RUNNING, table.c.lease_expires_at <= before),
+    )
+    async with database.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(table).where(stuck)) or 0
+
+
 async def _mark_sent(
     database: Database, table: Table, ids: Sequence[str], still: ColumnElement[bool], now: datetime
 ) -> list[str]:

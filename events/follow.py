@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime
 from typing import assert_never
 
@@ -15,7 +15,7 @@ ReadEvents = Callable[[str, int], Awaitable[list[RequestEvent]]]
 
 async def follow_request(
     hub: Hub, request_id: str, after: int, read: ReadEvents, cut_off: Callable[[], None]
-) -> AsyncIterator[RequestEvent]:
+) -> AsyncGenerator[RequestEvent, None]:
     """Every event of a request after `after`, once and in order, until the request is deleted or the process stops."""
     with hub.follow_request(request_id, cut_off) as subscription:
         cursor = after
@@ -43,11 +43,11 @@ async def follow_request(
 
 async def follow_user(
     hub: Hub, user_id: str, since: datetime, read: ReadEvents, cut_off: Callable[[], None]
-) -> AsyncIterator[RequestEvent]:
+) -> AsyncGenerator[RequestEvent, None]:
     """Every event that a user's requests have from `since` on, in order within each request."""
     cursors: dict[str, int] = {}
 
-    async def missed(request_id: str, live: int | None = None) -> AsyncIterator[RequestEvent]:
+    async def missed(request_id: str, live: int | None = None) -> AsyncGenerator[RequestEvent, None]:
         # Of a request first heard of in mid-stream, what came before the subscription is not told. The live event
         # that led here is, though the clock of the process that wrote it may be behind.
         known = request_id in cursors
@@ -80,7 +80,7 @@ async def follow_user(
                     assert_never(never)
 
 
-async def _rows(request_id: str, after: int, read: ReadEvents) -> AsyncIterator[RequestEvent]:
+async def _rows(request_id: str, after: int, read: ReadEvents) -> AsyncGenerator[RequestEvent, None]:
     while page := await read(request_id, after):
         for event in page:
             yield event

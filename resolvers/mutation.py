@@ -44,7 +44,8 @@ def _checked_prompt(text: str) -> str:
     prompt = text.strip()
     if not 1 <= len(prompt) <= requests.PROMPT_LENGTH:
         raise _invalid(
-            f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {requests.PROMPT_LENGTH}.", "prompt"
+            f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {requests.PROMPT_LENGTH}.",
+            "prompt",
         )
     if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
         raise _invalid("The prompt has characters that no text has; remove them.", "prompt")

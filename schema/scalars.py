@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import NewType
 
 import strawberry
+from strawberry.types.scalar import ScalarDefinition
 
 from events.types import rfc3339
 
 BigInt = NewType("BigInt", int)
 
-SCALARS: dict[object, object] = {
+SCALARS: dict[object, ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
         description="A moment as RFC 3339, in UTC, with milliseconds: `2025-12-11T12:00:00.000Z`.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
@@ -29,6 +29,9 @@ from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, Reque
 from schema.context import Info
 from schema.errors import bad_input
 from schema.scalars import BigInt
+
+if TYPE_CHECKING:
+    from schema.events import RequestEvent
 
 EVENTS_LIMIT = 500
 
@@ -273,7 +276,7 @@ class GenerationRequest(Node):
         info: Info,
         after_sequence: Annotated[int | None, strawberry.argument(description="Only events after this one.")] = 0,
         first: Annotated[int | None, strawberry.argument(description="How many at most: 1 to 500.")] = 100,
-    ) -> list[Annotated["RequestEvent", strawberry.lazy("schema.events")]]:  # noqa: F821, UP037  # the modules need each other
+    ) -> list[Annotated[RequestEvent, strawberry.lazy("schema.events")]]:
         from schema.events import event_of  # noqa: PLC0415  # the modules need each other
 
         if first is None:

@@ -18,7 +18,9 @@ def commands() -> None:
 
 @commands.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 for a free one.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 for a free one."
+)
 @click.option("--no-worker", is_flag=True, help="Serve only; jobs are done by `maquette worker`.")
 def serve(host: str, port: int, no_worker: bool) -> None:
     """Serve the API, with a worker in the same process unless told not to."""
@@ -56,7 +58,9 @@ def doctor() -> None:
 @click.argument("prompt")
 @click.option("--select", "index", type=click.IntRange(0, 3), help="The image to take; asked for if it is not given.")
 @click.option("--size-mm", default=100.0, show_default=True, type=click.FloatRange(1, 2000), help="The longest side.")
-@click.option("--out", default=Path("out"), show_default=True, type=click.Path(path_type=Path), help="The folder for the files.")
+@click.option(
+    "--out", default=Path("out"), show_default=True, type=click.Path(path_type=Path), help="The folder for the files."
+)
 @click.option("--no-optimize", is_flag=True, help="Take the prompt as it is.")
 def generate(prompt: str, index: int | None, size_mm: float, out: Path, no_optimize: bool) -> None:
     """Go the whole way from PROMPT to printable files, here in the terminal."""

@@ -17,6 +17,7 @@ from strawberry.subscriptions import (
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
+from strawberry.types.unset import UnsetType
 
 from resolvers import schema
 from resolvers.context import Context, make_context
@@ -77,7 +78,7 @@ class Endpoint(GraphQL[Context, None]):
             websocket,
         )
 
-    async def on_ws_connect(self, context: Context) -> object:
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         websocket = context.connection
         assert isinstance(websocket, WebSocket)
         parameters = context.connection_params or {}

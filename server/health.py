@@ -41,7 +41,7 @@ async def _problem(check: Awaitable[None]) -> str | None:
             await check
     except TimeoutError:
         return f"no answer within {CHECK_SECONDS:g} seconds"
-    except Exception as error:  # noqa: BLE001  # every failure is an answer here
+    except Exception as error:  # every failure is an answer here
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 
@@ -57,10 +58,8 @@ def serve(host: str, port: int, *, work: bool) -> int:
     address, bound = listener.getsockname()[:2]
     log.info("serving", url=f"http://{f'[{address}]' if ':' in address else address}:{bound}")
     server = Server(config, app)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
-    except KeyboardInterrupt:
-        pass
     return 0 if server.started else 1
 
 

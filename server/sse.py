@@ -89,5 +89,3 @@ async def _frames(
             id=str(event.sequence) if numbered else None,
             sep="\n",
         )
-
-

@@ -46,6 +46,7 @@ def generate(prompt: str, index: int | None, size_mm: float, out: Path, *, optim
     """Returns the exit code: 0 with the files in `out`, 1 if there is no model. Raises `SettingsError`."""
     if index is None and not sys.stdin.isatty():
         _stop("Say which image to take with --select: there is nobody to ask.")
+    out.mkdir(parents=True, exist_ok=True)
     configure(configured.model_copy(update={"log_level": "WARNING"}))
     try:
         asyncio.run(_generate(prompt, index, size_mm, out, optimize=optimize))
@@ -145,7 +146,6 @@ async def _model(events: AsyncIterator[RequestEvent]) -> None:
 
 
 async def _save(resources: Resources, request_id: str, index: int, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     image = (await queries.images_of_requests(resources.database, [request_id]))[request_id][index]
     model = (await queries.models_of_requests(resources.database, [request_id]))[request_id][0]
     files = (await queries.files_of_models(resources.database, [model.id]))[model.id]
@@ -157,7 +157,7 @@ async def _save(resources: Resources, request_id: str, index: int, out: Path) ->
     report = decode_report(model.print_report)
     if report is not None:
         click.echo(
-            f"{report.width_mm:.1f} × {report.depth_mm:.1f} × {report.height_mm:.1f} mm, "
+            f"{report.width_mm:.1f} by {report.depth_mm:.1f} by {report.height_mm:.1f} mm, "
             f"{report.triangle_count} triangles, {'printable' if report.printable else 'not printable as it is'}"
         )
         for issue in report.issues:

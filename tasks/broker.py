@@ -89,7 +89,7 @@ class RedisQueues(RedisBroker):
             with self.client.pipeline() as pipe:
                 for queue_name, encoded_by_id in by_queue.items():
                     name = f"{self.namespace}:{queue_name}"
-                    pipe.hset(f"{name}.msgs", mapping={**encoded_by_id})
+                    pipe.hset(f"{name}.msgs", mapping=dict(encoded_by_id.items()))
                     pipe.rpush(name, *encoded_by_id)
                     pipe.publish(BELL, queue_name)
                 pipe.execute()

@@ -22,7 +22,7 @@ class Optimizer:
 
     async def improve(self, prompt: str, *, optimize: bool) -> OptimizedPrompt:
         """The prompt and the four images' own; never fails."""
-        own = OptimizedPrompt(prompt, (prompt,) * VARIANTS)
+        own = OptimizedPrompt(prompt, (prompt, prompt, prompt, prompt))
         if not optimize:
             return own
         try:
