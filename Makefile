@@ -1,0 +1,43 @@
+# Only Python 3.11 or newer and make are needed. PYTHON chooses another interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Byte code is compiled as modules are first imported: compiling all of it here would take half of the set-up.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+
+.PHONY: run setup test lint format schema bench clean
+
+run: setup
+	$(BIN)/maquette serve
+
+setup: $(VENV)/ready
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say which with make PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+test: $(VENV)/ready-dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/strawberry export-schema resolvers | diff schema/schema.graphql - || { echo 'schema/schema.graphql is stale: run make schema'; exit 1; }
+
+format: $(VENV)/ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: $(VENV)/ready-dev
+	$(BIN)/strawberry export-schema resolvers > schema/schema.graphql
+
+clean:
+	rm -rf $(VENV)
