@@ -18,7 +18,6 @@ from starlette.routing import Route, WebSocketRoute
 from db.migrate import is_current, migrate
 from db.secrets import shared_secret
 from db.session import Database, is_unavailable
-from events.hub import Hub
 from providers.load import prompt_provider
 from server import health, sse
 from server.authentication import Authenticator, KeysUnavailable, Unauthenticated
@@ -68,11 +67,10 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         resources.hub.close()
 
 
-def end_streams(app: Starlette) -> None:
+async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    hub = getattr(app.state, "hub", None)
-    if isinstance(hub, Hub):
-        hub.close()
+    await app.state.endpoint.close_sockets()
+    app.state.hub.close()
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -116,7 +114,7 @@ def make_app(*, work: bool) -> Starlette:
     ]
     if configured.s3_bucket is None:
         routes.append(file_route(LocalStorage(configured.storage_dir), _may_read_file))
-    return Starlette(
+    made = Starlette(
         routes=routes,
         lifespan=partial(lifespan, work=work),
         middleware=[
@@ -136,6 +134,8 @@ def make_app(*, work: bool) -> Starlette:
             Exception: _unexpected,
         },
     )
+    made.state.endpoint = endpoint
+    return made
 
 
 app = make_app(work=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
+from weakref import WeakSet
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import (
@@ -28,9 +30,13 @@ from server.state import State
 from server.web import GRAPHIQL
 
 INIT_SECONDS = 10
+GOING_AWAY = 1001
 NOT_READING = 1013
+CLOSING_SECONDS = 1.0
 NOBODY = Caller("", is_operator=False)
 """Who is on a WebSocket before `connection_init`: nobody's id is empty, and no operation runs before."""
+
+_closing: set[asyncio.Task[None]] = set()
 
 
 class Endpoint(GraphQL[Context, None]):
@@ -48,6 +54,7 @@ class Endpoint(GraphQL[Context, None]):
             connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
             allowed_origins=allowed_origins,
         )
+        self._sockets: WeakSet[WebSocket] = WeakSet()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -64,6 +71,19 @@ class Endpoint(GraphQL[Context, None]):
                 await _refusal(503, ErrorCode.UNAVAILABLE, error)(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
+
+    async def create_websocket_response(self, request: WebSocket, subprotocol: str | None) -> WebSocket:
+        self._sockets.add(request)
+        return await super().create_websocket_response(request, subprotocol)
+
+    async def close_sockets(self) -> None:
+        """Send every WebSocket elsewhere. A `complete` would have its client think that the stream is at its end."""
+        closing = [
+            asyncio.create_task(_close(socket, GOING_AWAY, "The server stops; connect again."))
+            for socket in tuple(self._sockets)
+        ]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSING_SECONDS)
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> Context:
         state = State.of(request)
@@ -113,5 +133,12 @@ def _authorization(parameters: Mapping[str, object]) -> str | None:
 
 def _cut_off(websocket: WebSocket | None) -> None:
     if websocket is not None:
-        closing = asyncio.ensure_future(websocket.close(NOT_READING, "Not reading: come back with your cursor."))
-        closing.add_done_callback(lambda task: task.cancelled() or task.exception())
+        closing = asyncio.create_task(_close(websocket, NOT_READING, "Not reading: come back with your cursor."))
+        _closing.add(closing)
+        closing.add_done_callback(_closing.discard)
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    # A socket that is closed already says so in several ways.
+    with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+        await websocket.close(code, reason)

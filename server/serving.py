@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ipaddress
+import signal
 import socket
+import sys
 
 import structlog
 import uvicorn
@@ -29,9 +29,7 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        end_streams(self._app)
-        # One turn of the loop for each stream to say that it is over.
-        await asyncio.sleep(0.1)
+        await end_streams(self._app)
         await super().shutdown(sockets)
 
 
@@ -58,8 +56,10 @@ def serve(host: str, port: int, *, work: bool) -> int:
     address, bound = listener.getsockname()[:2]
     log.info("serving", url=f"http://{f'[{address}]' if ':' in address else address}:{bound}")
     server = Server(config, app)
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[listener])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has stopped; that is no failure.
+        signal.signal(number, lambda *_: sys.exit(0))
+    server.run(sockets=[listener])
     return 0 if server.started else 1
 
 

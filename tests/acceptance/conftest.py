@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tests.acceptance.program import Client, Program, running
 from tests.servers import MariaDB, Redis
 
 Start = Callable[..., Program]
+Connect = Callable[..., Client]
 WAYS = ("embedded", "served")
 redis_databases = itertools.count(1)
 
@@ -47,7 +48,18 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-async def client(program: Program) -> AsyncIterator[Client]:
-    client = Client(program)
-    yield client
-    await client.http.aclose()
+async def connect() -> AsyncIterator[Connect]:
+    """Makes clients of a program, and closes them."""
+    async with AsyncExitStack() as stack:
+
+        def made(program: Program, token: str | None = None) -> Client:
+            client = Client(program, token)
+            stack.push_async_callback(client.http.aclose)
+            return client
+
+        yield made
+
+
+@pytest.fixture
+def client(program: Program, connect: Connect) -> Client:
+    return connect(program)

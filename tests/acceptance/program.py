@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -158,13 +158,15 @@ def running(folder: Path, environment: Mapping[str, str], *, served: bool) -> It
 
 REQUEST = """
   id status phase prompt originalPrompt selectedImageIndex lastEventSequence eventsUrl
-  images { id index prompt imageStatus imageUrl completedAt failure { code message retryable providerCode providerRequestId }
+  images { id index prompt imageStatus imageUrl completedAt
+           failure { code message retryable providerCode providerRequestId }
            job { id status attempts maxAttempts nextAttemptAt failure { code } } }
   model { id }
   models { id name status progress stage previewImageUrl completedAt failure { code message retryable }
            job { id status attempts } sourceImage { index }
            files { format url byteSize sha256 }
-           printReport { printable watertight widthMm depthMm heightMm volumeCm3 triangleCount bodyCount issues { code message } } }
+           printReport { printable watertight widthMm depthMm heightMm volumeCm3 triangleCount bodyCount
+                         issues { code message } } }
 """
 EVENT = """
   __typename id sequence name requestId occurredAt
@@ -197,10 +199,14 @@ class Client:
         assert "errors" not in result, result
         return result["data"]
 
+    async def mutate(self, name: str, gives: str, **given: Any) -> Any:
+        """The payload of a mutation."""
+        kind = name[0].upper() + name[1:] + "Input"
+        query = f"mutation($input: {kind}!) {{ it: {name}(input: $input) {{ {gives} {ERRORS} }} }}"
+        return (await self.data(query, input=given))["it"]
+
     async def create(self, prompt: str, **more: Any) -> Any:
-        """The payload of `createRequest`."""
-        query = f"mutation($input: CreateRequestInput!) {{ it: createRequest(input: $input) {{ request {{ {REQUEST} }} {ERRORS} }} }}"
-        return (await self.data(query, input={"prompt": prompt, **more}))["it"]
+        return await self.mutate("createRequest", f"request {{ {REQUEST} }}", prompt=prompt, **more)
 
     async def created(self, prompt: str, **more: Any) -> str:
         payload = await self.create(prompt, **more)
@@ -208,23 +214,17 @@ class Client:
         return payload["request"]["id"]
 
     async def select(self, request_id: str, index: int, **more: Any) -> Any:
-        query = (
-            "mutation($input: SelectImageInput!) { it: selectImage(input: $input) "
-            f"{{ request {{ id status }} model {{ id status }} {ERRORS} }} }}"
-        )
-        return (await self.data(query, input={"requestId": request_id, "index": index, **more}))["it"]
+        gives = "request { id status } model { id status }"
+        return await self.mutate("selectImage", gives, requestId=request_id, index=index, **more)
 
     async def retry(self, image_id: str) -> Any:
-        query = f"mutation($input: RetryImageInput!) {{ it: retryImage(input: $input) {{ image {{ id imageStatus }} {ERRORS} }} }}"
-        return (await self.data(query, input={"imageId": image_id}))["it"]
+        return await self.mutate("retryImage", "image { id imageStatus }", imageId=image_id)
 
     async def cancel(self, request_id: str) -> Any:
-        query = f"mutation($input: CancelRequestInput!) {{ it: cancelRequest(input: $input) {{ request {{ {REQUEST} }} {ERRORS} }} }}"
-        return (await self.data(query, input={"requestId": request_id}))["it"]
+        return await self.mutate("cancelRequest", f"request {{ {REQUEST} }}", requestId=request_id)
 
     async def delete(self, request_id: str) -> Any:
-        query = f"mutation($input: DeleteRequestInput!) {{ it: deleteRequest(input: $input) {{ deletedRequestId {ERRORS} }} }}"
-        return (await self.data(query, input={"requestId": request_id}))["it"]
+        return await self.mutate("deleteRequest", "deletedRequestId", requestId=request_id)
 
     async def request(self, request_id: str) -> Any:
         return (await self.data(f"query($id: ID!) {{ request(id: $id) {{ {REQUEST} }} }}", id=request_id))["request"]
@@ -245,13 +245,12 @@ class Client:
         self, request_id: str, until: Callable[[dict[str, Any]], bool], after: int = 0
     ) -> list[dict[str, Any]]:
         """The events of a request over WebSocket up to the first that fits."""
-        query = f"subscription($id: ID!, $after: Int) {{ requestEvents(requestId: $id, afterSequence: $after) {{ {EVENT} }} }}"
+        field = f"requestEvents(requestId: $id, afterSequence: $after) {{ {EVENT} }}"
+        query = f"subscription($id: ID!, $after: Int) {{ {field} }}"
+        payload = {"query": query, "variables": {"id": request_id, "after": after}}
         events = []
         async with self.socket() as socket:
-            variables = {"id": request_id, "after": after}
-            await socket.send(
-                json.dumps({"id": "1", "type": "subscribe", "payload": {"query": query, "variables": variables}})
-            )
+            await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
             async for text in socket:
                 message = json.loads(text)
                 assert message["type"] == "next", (message, events)
@@ -261,15 +260,24 @@ class Client:
         raise AssertionError(f"the stream ended early: {events}")
 
     async def sse(
-        self, path: str, until: Callable[[dict[str, Any]], bool], headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        until: Callable[[dict[str, Any]], bool],
+        headers: Mapping[str, str] | None = None,
+        opened: Callable[[], Awaitable[None]] | None = None,
     ) -> list[dict[str, Any]]:
-        """The events of an SSE stream up to the first that fits, each as its data with `id` and `name`."""
+        """The events of an SSE stream up to the first that fits, each as its data with `id` and `name`.
+
+        `opened` is awaited once the stream has begun.
+        """
         events: list[dict[str, Any]] = []
         fields: dict[str, str] = {}
         async with self.http.stream("GET", path, headers=headers, timeout=SECONDS) as response:
             assert response.status_code == 200, await response.aread()
             assert response.headers["content-type"].startswith("text/event-stream")
             async for line in response.aiter_lines():
+                if line.startswith("retry:") and opened is not None:
+                    await opened()
                 if line:
                     name, _, value = line.partition(": ")
                     fields[name] = value
