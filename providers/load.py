@@ -1,0 +1,58 @@
+"""Choosing the providers by the settings. An adapter's module is imported only when it is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
+
+from providers.protocol import ImageProvider, ModelProvider, PromptProvider
+from settings import Settings, SettingsError
+
+PROMPTS = {
+    "local": "providers.prompts.local:LocalPrompts",
+    "none": "providers.prompts.none:NoPrompts",
+    "openai": "providers.prompts.openai:OpenAIPrompts",
+}
+IMAGES = {
+    "local": "providers.images.local:LocalImages",
+    "openai": "providers.images.openai:OpenAIImages",
+    "tencent": "providers.images.tencent:TencentImages",
+}
+MODELS = {
+    "local": "providers.models.local:LocalModels",
+    "tencent": "providers.models.tencent:TencentModels",
+}
+
+
+def prompt_provider(settings: Settings) -> PromptProvider:
+    """The provider that PROMPT_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("PromptProvider", _made("PROMPT_PROVIDER", settings.prompt_provider, PROMPTS, ("optimize",), settings))
+
+
+def image_provider(settings: Settings) -> ImageProvider:
+    """The provider that IMAGE_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("ImageProvider", _made("IMAGE_PROVIDER", settings.image_provider, IMAGES, ("generate",), settings))
+
+
+def model_provider(settings: Settings) -> ModelProvider:
+    """The provider that MODEL_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("ModelProvider", _made("MODEL_PROVIDER", settings.model_provider, MODELS, ("submit", "poll"), settings))
+
+
+def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str, ...], settings: Settings) -> object:
+    path = known.get(name, name)
+    module_name, _, class_name = path.partition(":")
+    try:
+        made = getattr(import_module(module_name), class_name)
+    except ImportError as error:
+        raise SettingsError(f"{setting}: {module_name} cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise SettingsError(f"{setting}: {module_name} has no {class_name}") from error
+    for method in (*methods, "aclose"):
+        if not callable(getattr(made, method, None)):
+            raise SettingsError(f"{setting}: {path} has no method {method}")
+    try:
+        return cast("object", made(settings))
+    except TypeError as error:
+        raise SettingsError(f"{setting}: {path} cannot be made with the settings as its argument: {error}") from error
