@@ -181,13 +181,8 @@ def book(clay: Clay, character: Character) -> None:
     clay.add(block(1.5, 1.1, 0.1, 0.04), (0, 0, 0.06))
     clay.add(block(0.12, 1.1, 0.54, 0.05), (-0.72, 0, 0.28))
     clay.add(block(1.36, 0.98, 0.36, 0.02), (0, 0, 0.28), tint="light", blend=0.01)
-    clay.add(
-        plate(_star(character.count(4, 7), 0.3, 0.14), 0.08, 0.02),
-        (0.05, 0, 0.55),
-        turn=(-90, 0, 0),
-        tint="accent",
-        blend=0.01,
-    )
+    emblem = plate(_star(character.count(4, 7), 0.3, 0.14), 0.08, 0.02)
+    clay.add(emblem, (0.05, 0, 0.55), turn=(-90, 0, 0), tint="accent", blend=0.01)
 
 
 def pawn(clay: Clay, character: Character) -> None:

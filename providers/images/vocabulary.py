@@ -38,7 +38,7 @@ FIGURES: dict[Figure, str] = {
     things.knight: "knight horse horses pony unicorn 马 骑士",
     things.gear: "gear gears cog cogwheel wheel 齿轮",
     things.star: "star stars 星 星星",
-    things.heart: "heart hearts 心 爱心",
+    things.heart: "heart hearts 爱心 心形",
     things.sphere: "sphere spheres ball globe planet orb 球 星球",
     things.cube: "cube cubes dice die box 立方体 骰子 盒子",
 }
