@@ -1,9 +1,10 @@
-"""The providers that the settings choose. An adapter's module is imported only when it is chosen."""
+"""Choosing the providers by the settings. An adapter's module is imported only when it is chosen."""
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, cast
+from collections.abc import Mapping
+from importlib import import_module
+from typing import cast
 
 from providers.protocol import ImageProvider, ModelProvider, PromptProvider
 from settings import Settings, SettingsError
@@ -25,32 +26,33 @@ MODELS = {
 
 
 def prompt_provider(settings: Settings) -> PromptProvider:
-    """Raises `SettingsError` where PROMPT_PROVIDER names no such class."""
-    chosen = PROMPTS.get(settings.prompt_provider, settings.prompt_provider)
-    return cast("PromptProvider", _made("PROMPT_PROVIDER", chosen, settings, "optimize"))
+    """The provider that PROMPT_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("PromptProvider", _made("PROMPT_PROVIDER", settings.prompt_provider, PROMPTS, ("optimize",), settings))
 
 
 def image_provider(settings: Settings) -> ImageProvider:
-    """Raises `SettingsError` where IMAGE_PROVIDER names no such class."""
-    chosen = IMAGES.get(settings.image_provider, settings.image_provider)
-    return cast("ImageProvider", _made("IMAGE_PROVIDER", chosen, settings, "generate"))
+    """The provider that IMAGE_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("ImageProvider", _made("IMAGE_PROVIDER", settings.image_provider, IMAGES, ("generate",), settings))
 
 
 def model_provider(settings: Settings) -> ModelProvider:
-    """Raises `SettingsError` where MODEL_PROVIDER names no such class."""
-    chosen = MODELS.get(settings.model_provider, settings.model_provider)
-    return cast("ModelProvider", _made("MODEL_PROVIDER", chosen, settings, "submit", "poll"))
+    """The provider that MODEL_PROVIDER names; raises `SettingsError` where it cannot be had."""
+    return cast("ModelProvider", _made("MODEL_PROVIDER", settings.model_provider, MODELS, ("submit", "poll"), settings))
 
 
-def _made(setting: str, chosen: str, settings: Settings, *methods: str) -> Any:
-    module_name, _, class_name = chosen.partition(":")
+def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str, ...], settings: Settings) -> object:
+    path = known.get(name, name)
+    module_name, _, class_name = path.partition(":")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"{setting}: {chosen} cannot be imported: {error}") from error
+        made = getattr(import_module(module_name), class_name)
+    except ImportError as error:
+        raise SettingsError(f"{setting}: {module_name} cannot be imported: {error}") from error
+    except AttributeError as error:
+        raise SettingsError(f"{setting}: {module_name} has no {class_name}") from error
     for method in (*methods, "aclose"):
-        if not callable(getattr(found, method, None)):
-            raise SettingsError(
-                f"{setting}: {chosen} has no method {method}; docs/providers.md says what one must have"
-            )
-    return found(settings)
+        if not callable(getattr(made, method, None)):
+            raise SettingsError(f"{setting}: {path} has no method {method}")
+    try:
+        return cast("object", made(settings))
+    except TypeError as error:
+        raise SettingsError(f"{setting}: {path} cannot be made with the settings as its argument: {error}") from error

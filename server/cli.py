@@ -70,6 +70,8 @@ def generate(prompt: str, index: int | None, size_mm: float, out: Path, no_optim
 
 
 def main() -> None:
+    # A provider of one's own may lie in the folder where the program is started.
+    sys.path.append(str(Path.cwd()))
     try:
         commands()
     except SettingsError as error:

@@ -19,7 +19,7 @@ Array = NDArray[Any]
 MAX_FRAGMENTS = 2_000_000
 NOTHING = np.int64(2**63 - 1)
 AMBIENT = 0.42
-SHADOW_TAPS = 24
+SHADOW_TAPS = 20
 OCCLUSION_TAPS = 20
 
 
@@ -30,7 +30,7 @@ class View:
     azimuth: float
     elevation: float
     light_azimuth: float = -38
-    light_elevation: float = 52
+    light_elevation: float = 60
 
     @property
     def axes(self) -> Array:
@@ -51,19 +51,22 @@ def _axes(azimuth: float, elevation: float) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What is drawn: corners (m, 3, 3); normals, one a corner (m, 3, 3) or a face (m, 3); colours (m, 3), linear."""
+    """What is drawn: corners (m, 3, 3); normals, one a corner (m, 3, 3) or a face (m, 3); colours (m, 3), linear.
+
+    Of a `closed` surface only the side that faces the viewer is drawn, in half the time.
+    """
 
     triangles: Array
     normals: Array
     colours: Array
+    closed: bool = False
 
 
 def render(
-    surface: Surface, view: View, ground: tuple[float, float, float], pixels: int, fill: float = 0.74
+    surface: Surface, view: View, ground: tuple[float, float, float], pixels: int, fill: float = 0.72
 ) -> Image.Image:
     """Draw the surface standing on a plain ground at its lowest point, `pixels` square. Colours in linear light."""
-    scale = 1.5
-    size = int(pixels * scale)
+    size = pixels * 5 // 4
     triangles = surface.triangles
     flat = triangles.reshape(-1, 3)
     screen = flat @ view.axes.T
@@ -74,6 +77,10 @@ def render(
     screen = ((screen - centre) * zoom).reshape(-1, 3, 3)
     screen[..., 0] += size / 2
     screen[..., 1] = size / 2 - screen[..., 1]
+    normals_given, colours_given = surface.normals, surface.colours
+    if surface.closed:
+        front = _facing(screen)
+        screen, normals_given, colours_given = screen[front], normals_given[front], colours_given[front]
     hit, depth = rasterise(screen, size)
     covered = hit >= 0
 
@@ -93,11 +100,11 @@ def render(
     colours = np.empty((size, size, 3), np.float32)
     colours[:] = ground
     faces = hit[covered]
-    normals[covered] = _interpolated(surface.normals, screen, faces, grid[covered])
-    colours[covered] = surface.colours[faces]
+    normals[covered] = _interpolated(normals_given, screen, faces, grid[covered])
+    colours[covered] = colours_given[faces]
 
     light = view.light_axes[2]
-    lit = _shadow(triangles, points, normals, view.light_axes)
+    lit = _shadow(surface, points, normals, view.light_axes)
     # A light that wraps a little around the form shows the side in shade as form too.
     wrapped = np.clip((normals @ light + 0.25) / 1.25, 0, 1)
     fill_light = np.clip(normals @ (view.axes[2] * 0.8 - view.axes[0] * 0.6), 0, 1)
@@ -112,6 +119,12 @@ def render(
     picture = colours * np.where(covered, shade, np.clip(ground_shade, 0, 1))[..., None] + gloss[..., None]
     encoded = (np.clip(picture, 0, 1) ** (1 / 2.2) * 255 + 0.5).astype(np.uint8)
     return Image.fromarray(encoded).resize((pixels, pixels), Image.Resampling.LANCZOS)
+
+
+def _facing(screen: Array) -> Array:
+    """Which triangles run anticlockwise as seen; with y down, that is a negative area."""
+    (ax, ay), (bx, by) = (screen[:, 1, :2] - screen[:, 0, :2]).T, (screen[:, 2, :2] - screen[:, 0, :2]).T
+    return np.asarray(ax * by - ay * bx < 0)
 
 
 def rasterise(screen: Array, size: int) -> tuple[NDArray[np.int32], Array]:
@@ -206,22 +219,25 @@ def _interpolated(normals: Array, screen: Array, faces: NDArray[np.int32], at: A
     return np.asarray(mixed / np.maximum(lengths, 1e-9))
 
 
-def _shadow(triangles: Array, points: Array, normals: Array, axes: Array) -> Array:
+def _shadow(surface: Surface, points: Array, normals: Array, axes: Array) -> Array:
     """How much of the light reaches each point, 0 to 1, with an edge that is softer the further it falls."""
-    size = 768
-    seen = triangles @ axes.T
+    size = 640
+    seen = surface.triangles @ axes.T
     low, high = seen.reshape(-1, 3).min(0), seen.reshape(-1, 3).max(0)
     zoom = np.float32((size - 8) / max(float((high - low)[:2].max()), 1e-9))
     screen = (seen - low) * zoom + np.float32(4)
+    if surface.closed:
+        # y is up here.
+        screen = screen[~_facing(screen)]
     hit, depth = rasterise(screen, size)
     depth = np.where(hit >= 0, depth, -np.inf).astype(np.float32)
-    half = points[::2, ::2]
-    at = (half + normals[::2, ::2] * (2.5 / zoom) - low @ axes) @ axes.T * zoom + np.float32(4)
+    half = points[::3, ::3]
+    at = (half + normals[::3, ::3] * (2.5 / zoom) - low @ axes) @ axes.T * zoom + np.float32(4)
     lit = np.zeros(half.shape[:2], np.float32)
     for turn, radius in _taps(SHADOW_TAPS):
-        x = np.clip(at[..., 0] + np.float32(14 * radius * np.cos(turn)), 0, size - 1).astype(np.int32)
-        y = np.clip(at[..., 1] + np.float32(14 * radius * np.sin(turn)), 0, size - 1).astype(np.int32)
-        lit += depth[y, x] <= at[..., 2] + np.float32(2 + 16 * radius)
+        x = np.clip(at[..., 0] + np.float32(11 * radius * np.cos(turn)), 0, size - 1).astype(np.int32)
+        y = np.clip(at[..., 1] + np.float32(11 * radius * np.sin(turn)), 0, size - 1).astype(np.int32)
+        lit += depth[y, x] <= at[..., 2] + np.float32(2 + 13 * radius)
     return _enlarged(ndimage.gaussian_filter(lit / SHADOW_TAPS, 1.2), points.shape[0])
 
 

@@ -25,7 +25,7 @@ def write(mesh: Mesh, folder: Path) -> None:
     _write_stl(mesh, folder / FILE_NAMES[ModelFormat.STL])
     threemf.write(mesh, folder / FILE_NAMES[ModelFormat.THREE_MF])
     _write_obj(mesh, folder / FILE_NAMES[ModelFormat.OBJ])
-    _write_glb(mesh, folder / FILE_NAMES[ModelFormat.GLB])
+    write_glb(mesh, folder / FILE_NAMES[ModelFormat.GLB])
 
 
 def _write_stl(mesh: Mesh, path: Path) -> None:
@@ -50,7 +50,8 @@ def _write_obj(mesh: Mesh, path: Path) -> None:
                 file.write((template * len(chunk)).format(*chunk.ravel()))
 
 
-def _write_glb(mesh: Mesh, path: Path) -> None:
+def write_glb(mesh: Mesh, path: Path) -> None:
+    """Write a mesh in millimetres with Z up as a GLB, in metres with Y up."""
     x, y, z = mesh.vertices.T.astype(np.float64) / 1000
     # glTF's own default material is a mirror; this one is matt plastic.
     plastic = {"baseColorFactor": [184, 184, 190, 255], "metallicFactor": 0.0, "roughnessFactor": 0.7}
