@@ -40,9 +40,11 @@ log = structlog.get_logger(__name__)
 
 async def prepare_database(database: Database) -> None:
     """Embedded, bring the tables up to date; served, see that they are. Raises `SettingsError`."""
+    if await is_current(database):
+        return
     if configured.is_sqlite:
         await migrate(database)
-    elif not await is_current(database):
+    else:
         raise SettingsError("DATABASE_URL: the tables are not up to date; run `maquette migrate` first")
 
 
@@ -138,4 +140,9 @@ def make_app(*, work: bool) -> Starlette:
     return made
 
 
-app = make_app(work=True)
+def __getattr__(name: str) -> Starlette:
+    """`app` is made when it is first asked for: `maquette serve` makes its own."""
+    if name != "app":
+        raise AttributeError(name)
+    globals()["app"] = made = make_app(work=True)
+    return made

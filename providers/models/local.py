@@ -17,9 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from events.outcome import FailureCode
-from providers.models.relief import PictureError, relief
-from providers.printing.mesh import Mesh
-from providers.printing.writing import write_glb
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from settings import Settings
 
@@ -112,6 +109,11 @@ def _remove_old(folder: Path) -> None:
 
 
 def _make(folder: Path, progress: _Progress) -> None:
+    # scipy and trimesh take most of a second, which no start need wait for.
+    from providers.models.relief import PictureError, relief  # noqa: PLC0415  # as above
+    from providers.printing.mesh import Mesh  # noqa: PLC0415  # as above
+    from providers.printing.writing import write_glb  # noqa: PLC0415  # as above
+
     try:
         mesh = relief((folder / "picture").read_bytes(), progress.tell)
     except PictureError as error:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from providers.images import creatures, things
-from providers.images.local import LocalImages, draw
+from providers.images.drawing import draw
+from providers.images.local import LocalImages
 from providers.images.vocabulary import FIGURES, WORDS, understand
 from settings import Settings
 
