@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -79,6 +79,7 @@ class Lives(RuleBasedStateMachine):
         self.stale_models: list[ModelClaim] = []
         self.progress = 0
         self.status = RequestStatus.IMAGE_PENDING
+        self.age = 0
 
     def run(self, step: Coroutine[Any, Any, T]) -> T:
         return self.loop.run(step)
@@ -111,13 +112,6 @@ class Lives(RuleBasedStateMachine):
     def under_way(self) -> bool:
         return any(status not in ENDED for status in self.images)
 
-    def image_ended(self, index: int, status: ImageStatus) -> None:
-        self.images[index] = status
-        del self.claims[index]
-        if not self.chosen and not self.under_way:
-            some = ImageStatus.COMPLETED in self.images
-            self.status = RequestStatus.IMAGE_COMPLETED if some else RequestStatus.IMAGE_FAILED
-
     # Users
 
     @precondition(lambda self: not self.removed)
@@ -142,6 +136,27 @@ class Lives(RuleBasedStateMachine):
             self.chosen, self.progress = True, 0
             self.status = RequestStatus.MODEL_PENDING
 
+    # Rules that go on, so that lives are long and have everything in them
+
+    @precondition(lambda self: not self.removed and self.under_way)
+    @rule(succeed=st.lists(st.booleans(), min_size=4, max_size=4))
+    def end_all_images(self, succeed: list[bool]) -> None:
+        for index in range(4):
+            if self.images[index] not in ENDED:
+                if index not in self.claims:
+                    self.claim(index)
+                self.end_image(index, succeeds=succeed[index])
+
+    @precondition(lambda self: not self.removed and ImageStatus.COMPLETED in self.images)
+    @rule()
+    def select_a_good_one(self) -> None:
+        self.select(self.images.index(ImageStatus.COMPLETED))
+
+    @precondition(lambda self: not self.removed and ImageStatus.FAILED in self.images)
+    @rule()
+    def retry_a_failed_one(self) -> None:
+        self.retry(self.images.index(ImageStatus.FAILED))
+
     @precondition(lambda self: not self.removed)
     @rule(index=indexes)
     def retry(self, index: int) -> None:
@@ -157,7 +172,7 @@ class Lives(RuleBasedStateMachine):
                 self.status = RequestStatus.IMAGE_PENDING
             self.images[index] = ImageStatus.PENDING
 
-    @precondition(lambda self: not self.removed)
+    @precondition(lambda self: not self.removed and self.age > 15)
     @rule()
     def cancel(self) -> None:
         refusal = self.refused(requests.cancel(self.database, "ann", self.request_id))
@@ -174,7 +189,7 @@ class Lives(RuleBasedStateMachine):
             self.drop_claims()
 
     # Rarely, or no life would be long.
-    @precondition(lambda self: self.cancelled or ModelStatus.COMPLETED in self.models)
+    @precondition(lambda self: self.age > 20)
     @rule()
     def remove(self) -> None:
         refusal = self.refused(requests.remove(self.database, "ann", self.request_id))
@@ -203,18 +218,20 @@ class Lives(RuleBasedStateMachine):
             self.images[index] = ImageStatus.GENERATING
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data())
-    def complete(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.claims)))
-        self.run(images.complete(self.database, self.claims[index], f"{self.claims[index].folder}image.png"))
-        self.image_ended(index, ImageStatus.COMPLETED)
+    @rule(data=st.data(), succeeds=st.booleans())
+    def end_some_image(self, data: st.DataObject, succeeds: bool) -> None:
+        self.end_image(data.draw(st.sampled_from(sorted(self.claims))), succeeds=succeeds)
 
-    @precondition(lambda self: self.claims)
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
-        index = data.draw(st.sampled_from(sorted(self.claims)))
-        self.run(images.fail(self.database, self.claims[index], FAILURE))
-        self.image_ended(index, ImageStatus.FAILED)
+    def end_image(self, index: int, *, succeeds: bool) -> None:
+        if succeeds:
+            self.run(images.complete(self.database, self.claims[index], f"{self.claims[index].folder}image.png"))
+        else:
+            self.run(images.fail(self.database, self.claims[index], FAILURE))
+        self.images[index] = ImageStatus.COMPLETED if succeeds else ImageStatus.FAILED
+        self.stale.append(self.claims.pop(index))
+        if not self.chosen and not self.under_way:
+            some = ImageStatus.COMPLETED in self.images
+            self.status = RequestStatus.IMAGE_COMPLETED if some else RequestStatus.IMAGE_FAILED
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), counts=st.booleans(), given_back=st.booleans())
@@ -279,10 +296,14 @@ class Lives(RuleBasedStateMachine):
             models.report_progress(self.database, self.model_claim, self.progress, ModelStage.GENERATING, more > 9)
         )
 
-    @precondition(lambda self: self.model_claim)
+    @precondition(lambda self: self.model_claim or self.status is RequestStatus.MODEL_PENDING)
     @rule(succeeds=st.booleans())
     def end_model(self, succeeds: bool) -> None:
-        assert self.model_claim
+        if self.model_claim is None:
+            self.claim_model()
+        if self.model_claim is None:
+            assert self.removed
+            return
         if succeeds:
             self.run(finish_model(self.database, self.model_claim))
         else:
@@ -325,6 +346,7 @@ class Lives(RuleBasedStateMachine):
     @invariant()
     def holds(self) -> None:
         if hasattr(self, "loop"):
+            self.age += 1
             self.run(self.check())
 
     async def check(self) -> None:
@@ -336,15 +358,16 @@ class Lives(RuleBasedStateMachine):
         assert request.status is self.status
         found = sorted(await rows(self.database, generated_images), key=lambda image: image.index)
         assert [image.status for image in found] == self.images
+        jobs_by_id = {job.id: job for table in (IMAGE_JOBS, MODEL_JOBS) for job in await rows(self.database, table)}
         for image, job_id in zip(found, self.image_jobs, strict=True):
             assert (image.key is not None) == (image.status is ImageStatus.COMPLETED)
             assert (image.failure is not None) == (image.status is ImageStatus.FAILED)
-            job = await row(self.database, IMAGE_JOBS, id=job_id)
+            job = jobs_by_id[job_id]
             assert agree(image.status.value, job.status), (image.status, job.status)
         made = sorted(await rows(self.database, models_table), key=lambda model: model.id)
         assert [model.status for model in made] == self.models
         for model, job_id in zip(made, self.model_jobs, strict=True):
-            job = await row(self.database, MODEL_JOBS, id=job_id)
+            job = jobs_by_id[job_id]
             assert agree(model.status.value, job.status), (model.status, job.status)
         assert [event.sequence for event in told] == list(range(1, request.last_event_sequence + 1))
         assert self.heard.events == told
@@ -402,6 +425,11 @@ def check_story(told: list[RequestEvent], status: RequestStatus) -> None:
 
 
 Lives.TestCase.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25,
+    stateful_step_count=40,
+    deadline=None,
+    # Shrinking would take minutes; forty steps can be read.
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 TestLives = pytest.mark.timeout(120)(Lives.TestCase)
