@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from dramatiq import Message
 
-from tasks.broker import Queues, QueueUnavailable
+from tasks.broker import Queues
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Sender:
             if batch:
                 try:
                     await asyncio.to_thread(self._queues.send_many, batch)
-                except QueueUnavailable as error:
+                except Exception as error:  # whatever the queue raises, what comes next must still be sent
                     log.warning("messages could not be sent; the sweeper will", count=len(batch), error=str(error))
             if not self._waiting:
                 self._wake.clear()
