@@ -9,8 +9,18 @@ import structlog
 from providers.protocol import OptimizedPrompt, PromptProvider
 
 VARIANTS = 4
+LONGEST_PROMPT = 10_000
 
 log = structlog.get_logger(__name__)
+
+
+def _is_usable(text: str) -> bool:
+    """Whether the database can keep it: a language model writes what it likes, half of an emoji too."""
+    return (
+        0 < len(text) <= LONGEST_PROMPT
+        and "\0" not in text
+        and not any("\ud800" <= character <= "\udfff" for character in text)
+    )
 
 
 class Optimizer:
@@ -33,7 +43,7 @@ class Optimizer:
                 "the prompt provider failed; the user's prompt is used", error=str(error) or type(error).__name__
             )
             return own
-        if len(optimized.variants) != VARIANTS or not all(optimized.variants) or not optimized.prompt:
-            log.warning("the prompt provider gave no four variants; the user's prompt is used")
+        if len(optimized.variants) != VARIANTS or not all(map(_is_usable, (optimized.prompt, *optimized.variants))):
+            log.warning("the prompt provider gave no prompt and four variants; the user's prompt is used")
             return own
         return optimized
