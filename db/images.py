@@ -85,6 +85,15 @@ async def complete(database: Database, claim: ImageClaim, key: str) -> None:
         await _settle(transaction, request, ImageCompleted(claim.image_id, claim.index, key, now))
 
 
+async def is_kept(database: Database, claim: ImageClaim) -> bool:
+    """Whether the image's file is one of this claim."""
+    async with database.reading() as connection:
+        key: str | None = await connection.scalar(
+            select(generated_images.c.key).where(generated_images.c.id == claim.image_id)
+        )
+    return key is not None and key.startswith(claim.folder)
+
+
 async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
     """The image has failed for good; raises `LeaseLost`."""
     async with database.transaction() as transaction:

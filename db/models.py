@@ -223,6 +223,13 @@ async def complete(
         )
 
 
+async def is_kept(database: Database, claim: ModelClaim) -> bool:
+    """Whether the model's files are those of this claim."""
+    async with database.reading() as connection:
+        keys = await connection.scalars(select(model_files.c.key).where(model_files.c.model_id == claim.model_id))
+    return any(key.startswith(claim.folder) for key in keys)
+
+
 async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:
     """The model has failed for good: the choice is the user's again. Raises `LeaseLost`."""
     async with database.transaction() as transaction:

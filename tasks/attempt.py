@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -63,6 +64,20 @@ async def attempt(
     except LeaseLost:
         logger.info("job lost: cancelled, deleted, or taken over")
     return False
+
+
+async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awaitable[bool]]) -> None:
+    """Delete what an attempt has stored that did not succeed.
+
+    It may have succeeded all the same: a commit whose answer was lost looks like a lease that is.
+    """
+
+    async def delete() -> None:
+        if not await is_kept():
+            await context.storage.delete_prefix(folder)
+
+    with contextlib.suppress(StorageUnavailable):
+        await patiently(delete)
 
 
 async def patiently(write: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import warnings
 
@@ -15,8 +14,7 @@ from db.images import ImageClaim
 from events.outcome import FailureCode
 from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
-from storage import StorageUnavailable
-from tasks.attempt import attempt, patiently
+from tasks.attempt import attempt, discard, patiently
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
 
@@ -37,8 +35,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         message,
     )
     if not done:
-        with contextlib.suppress(StorageUnavailable):
-            await context.storage.delete_prefix(claim.folder)
+        await discard(context, claim.folder, lambda: images.is_kept(context.database, claim))
 
 
 async def _draw(context: WorkerContext, claim: ImageClaim) -> None:

@@ -22,7 +22,7 @@ from providers.media import HEAD_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored, StorageUnavailable
-from tasks.attempt import Stopping, attempt, patiently
+from tasks.attempt import Stopping, attempt, discard, patiently
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
 from tasks.worker_context import WorkerContext
@@ -55,8 +55,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         message,
     )
     if not done:
-        with contextlib.suppress(StorageUnavailable):
-            await context.storage.delete_prefix(claim.folder)
+        await discard(context, claim.folder, lambda: models.is_kept(context.database, claim))
 
 
 async def _make(context: WorkerContext, claim: ModelClaim) -> None:
