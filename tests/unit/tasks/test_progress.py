@@ -116,7 +116,6 @@ def test_an_estimate_nears_95_and_stops_there(loop: FastLoop, journal: Journal):
     figures = [percent for _, percent, _, _ in journal.told]
     assert figures[0] == 0
     assert figures[-1] in (94, 95)
-    assert figures == list(range(figures[-1] + 1)) or set(figures) <= set(range(96))
     assert len(figures) == len(set(figures)), "a figure is told once"
     assert all(estimated for *_, estimated in journal.told)
 
