@@ -25,6 +25,7 @@ from server.files import file_route
 from server.graphql import Endpoint
 from server.links import Links
 from server.logs import configure
+from server.metrics import metrics
 from server.state import State
 from server.web import web_routes
 from settings import SettingsError
@@ -112,6 +113,7 @@ def make_app(*, work: bool) -> Starlette:
         Route("/events", sse.events),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
+        Route("/metrics", metrics),
         *web_routes(),
     ]
     if configured.s3_bucket is None:
