@@ -57,7 +57,7 @@ class Models:
 
     free = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # the protocol's
         self._polls: dict[str, int] = {}
         self._mesh = Path(tempfile.mkdtemp()) / "box.stl"
         trimesh.creation.box().export(self._mesh)
