@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -35,6 +36,8 @@ from tasks.prompts import Optimizer
 from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
+
+CLOSING_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -72,8 +75,12 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    await app.state.endpoint.close_sockets()
+    closing = app.state.endpoint.close_sockets()
+    # The close frames go out first: what follows ends the subscriptions behind them.
+    await asyncio.sleep(0)
     app.state.hub.close()
+    if closing:
+        await asyncio.wait(closing, timeout=CLOSING_SECONDS)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

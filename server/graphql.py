@@ -32,7 +32,6 @@ from server.web import GRAPHIQL
 INIT_SECONDS = 10
 GOING_AWAY = 1001
 NOT_READING = 1013
-CLOSING_SECONDS = 1.0
 NOBODY = Caller("", is_operator=False)
 """Who is on a WebSocket before `connection_init`: nobody's id is empty, and no operation runs before."""
 
@@ -76,14 +75,12 @@ class Endpoint(GraphQL[Context, None]):
         self._sockets.add(request)
         return await super().create_websocket_response(request, subprotocol)
 
-    async def close_sockets(self) -> None:
+    def close_sockets(self) -> set[asyncio.Task[None]]:
         """Send every WebSocket elsewhere. A `complete` would have its client think that the stream is at its end."""
-        closing = [
+        return {
             asyncio.create_task(_close(socket, GOING_AWAY, "The server stops; connect again."))
             for socket in tuple(self._sockets)
-        ]
-        if closing:
-            await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+        }
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> Context:
         state = State.of(request)
