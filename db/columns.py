@@ -65,4 +65,17 @@ class Exact(TypeDecorator[str]):
         return value.decode() if isinstance(value, bytes) else value
 
 
+class Identifier(TypeDecorator[str]):
+    """An id. What has other characters than ASCII is none and equals none: MySQL would raise an error instead."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(String(40, collation="ascii_bin" if dialect.name in MYSQL else None))
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        return value if value is None or value.isascii() else ""
+
+
 MYSQL = frozenset({"mysql", "mariadb"})

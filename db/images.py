@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from db.jobs import Lease, LeaseLost, end, take
-from db.log import append, lock_request, task_updated
+from db.log import append, lock_request, lock_request_of_job, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, request_folder, settled
@@ -49,12 +49,12 @@ async def claim(database: Database, job_id: str, lease_seconds: float, seconds: 
         .where(jobs.c.id == job_id)
     )
     async with database.transaction() as transaction:
-        row = (await transaction.execute(query)).first()
-        if row is None or row.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+        request = await lock_request_of_job(transaction, jobs, job_id)
+        if request is None:
             return None
-        request = await lock_request(transaction, row.request_id)
+        row = (await transaction.execute(query)).one()
         lease = await take(transaction, jobs, row, lease_seconds, seconds)
-        if request is None or lease is None:
+        if lease is None:
             return None
         if row.image_status is ImageStatus.PENDING:
             await _move(transaction, row.image_id, row.image_status, ImageStatus.GENERATING)

@@ -63,8 +63,11 @@ async def take(transaction: Transaction, table: Table, row: Any, lease_seconds: 
         update(table)
         .where(
             table.c.id == row.id,
+            # Renewing, backing off and giving back do not wait for the request's lock.
             table.c.status == row.status,
+            table.c.available_at == row.available_at,
             table.c.lease_token.is_not_distinct_from(row.lease_token),
+            table.c.lease_expires_at.is_not_distinct_from(row.lease_expires_at),
         )
         .values(
             status=JobStatus.RUNNING,
@@ -152,13 +155,18 @@ async def _write(database: Database, lease: Lease, **values: Any) -> None:
             raise LeaseLost(lease.job_id)
 
 
+def _due(table: Table, now: datetime) -> ColumnElement[bool]:
+    return and_(table.c.status == JobStatus.PENDING, table.c.available_at <= now)
+
+
+def _unsent(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Jobs that are due and for which there is no message."""
+    return and_(_due(table, now), table.c.sent_at.is_(None))
+
+
 def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
-    """Jobs that are due and whose message, if one was sent, should have been worked on by now."""
-    return and_(
-        table.c.status == JobStatus.PENDING,
-        table.c.available_at <= now,
-        or_(table.c.sent_at.is_(None), table.c.sent_at <= now - grace),
-    )
+    """Jobs that are due and whose message should have been worked on by now."""
+    return and_(_due(table, now), table.c.sent_at <= now - grace)
 
 
 def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
@@ -173,29 +181,21 @@ def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool
 async def sweep(database: Database, table: Table, queued: int, grace_seconds: float) -> Sequence[str]:
     """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
 
-    `queued` is how many messages the queue holds: as many waiting jobs have theirs, and only the rest, oldest
-    first, have lost it. Of two processes that sweep at once, each job is found by one.
+    `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
+    oldest first, have lost it. Of two processes that sweep at once, each job is found by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
-    waiting, silent = _waiting(table, now, grace), _silent(table, now, grace)
+    sent = and_(_due(table, now), table.c.sent_at.is_not(None))
     async with database.reading() as connection:
-        count = await connection.scalar(select(func.count()).select_from(table).where(waiting)) or 0
-        lost = list(
-            await connection.scalars(
-                select(table.c.id)
-                .where(waiting)
-                .order_by(table.c.sent_at.is_not(None), table.c.available_at)
-                .limit(min(max(0, count - queued), SWEEP_LIMIT))
-            )
-        )
-        unsent = list(
-            await connection.scalars(select(table.c.id).where(waiting, table.c.sent_at.is_(None)).limit(SWEEP_LIMIT))
-        )
-        left = list(await connection.scalars(select(table.c.id).where(silent).limit(SWEEP_LIMIT)))
-    return [
-        *await _mark_sent(database, table, [*lost, *unsent], waiting, now),
-        *await _mark_sent(database, table, left, silent, now),
-    ]
+        count = await connection.scalar(select(func.count()).select_from(table).where(sent)) or 0
+    found: list[str] = []
+    for condition, limit in (
+        (_waiting(table, now, grace), count - queued),
+        (_unsent(table, now), SWEEP_LIMIT),
+        (_silent(table, now, grace), SWEEP_LIMIT),
+    ):
+        found += await _mark_sent(database, table, condition, min(limit, SWEEP_LIMIT), now)
+    return found
 
 
 async def count_stuck(database: Database, table: Table, seconds: float) -> int:
@@ -210,13 +210,22 @@ async def count_stuck(database: Database, table: Table, seconds: float) -> int:
 
 
 async def _mark_sent(
-    database: Database, table: Table, ids: Sequence[str], still: ColumnElement[bool], now: datetime
+    database: Database, table: Table, condition: ColumnElement[bool], limit: int, now: datetime
 ) -> list[str]:
+    """Mark up to `limit` jobs as sent, oldest first; returns those that no other process has marked meanwhile."""
+    if limit <= 0:
+        return []
+    async with database.reading() as connection:
+        ids = list(
+            await connection.scalars(select(table.c.id).where(condition).order_by(table.c.available_at).limit(limit))
+        )
     if not ids:
         return []
     async with database.transaction() as transaction:
         found = list(
-            await transaction.connection.scalars(select(table.c.id).where(table.c.id.in_(ids), still).with_for_update())
+            await transaction.connection.scalars(
+                select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
+            )
         )
         if found:
             await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))

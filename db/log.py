@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ScalarSelect, Table, insert, select, update
 
 from db.records import Request, columns_of
 from db.session import Database, Transaction
@@ -24,7 +24,7 @@ class IllegalMove(Exception):
     """A verb tried a move that the table of legal moves does not have: a fault of the program."""
 
 
-async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
+async def lock_request(transaction: Transaction, request_id: str | ScalarSelect[str]) -> Request | None:
     """Take the lock of a request's row until the transaction ends. Every verb takes it before any other lock."""
     row = (
         await transaction.execute(
@@ -32,6 +32,11 @@ async def lock_request(transaction: Transaction, request_id: str) -> Request | N
         )
     ).first()
     return None if row is None else Request(*row)
+
+
+async def lock_request_of_job(transaction: Transaction, jobs: Table, job_id: str) -> Request | None:
+    """The same for the request of a job. What is read of the job before it may be out of date when it is there."""
+    return await lock_request(transaction, select(jobs.c.request_id).where(jobs.c.id == job_id).scalar_subquery())
 
 
 async def append(

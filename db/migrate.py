@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -32,13 +33,18 @@ def _revision(connection: Connection) -> str | None:
 
 
 async def migrate(database: Database) -> None:
-    """Run the migrations that the database lacks. Of two processes that do it at once, one waits for the other."""
+    """Run the migrations that the database lacks."""
+    await run_alone(database, _upgrade)
+
+
+async def run_alone(database: Database, change: Callable[[Connection], None]) -> None:
+    """Change the tables. Of two processes that do it at once, one waits for the other."""
     async with database.engine.connect() as connection:
         locks = connection.dialect.name != "sqlite"
         if locks:
             await connection.exec_driver_sql("SELECT GET_LOCK('maquette-migrate', 120)")
         try:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(change)
             await connection.commit()
         finally:
             if locks:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from db.jobs import Lease, LeaseLost, end, take
-from db.log import append, lock_request, task_updated
+from db.log import append, lock_request, lock_request_of_job, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned, request_folder
@@ -133,12 +133,12 @@ async def claim(database: Database, job_id: str, lease_seconds: float, seconds: 
         .where(jobs.c.id == job_id)
     )
     async with database.transaction() as transaction:
-        row = (await transaction.execute(query)).first()
-        if row is None or row.status not in (JobStatus.PENDING, JobStatus.RUNNING):
+        request = await lock_request_of_job(transaction, jobs, job_id)
+        if request is None:
             return None
-        request = await lock_request(transaction, row.request_id)
+        row = (await transaction.execute(query)).one()
         lease = await take(transaction, jobs, row, lease_seconds, seconds)
-        if request is None or lease is None:
+        if lease is None:
             return None
         if row.model_status is ModelStatus.PENDING:
             await _move(

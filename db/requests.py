@@ -130,7 +130,8 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
                     for image, job, _, _ in images
                 ],
             )
-    except IntegrityError:
+    except (IntegrityError, Refused):
+        # The same key came twice at once: the second one may meet the limit that the first has reached.
         if new.idempotency_key is None:
             raise
         same = await find_same(database, new.user_id, new.idempotency_key, new.original_prompt, new.optimize_prompt)

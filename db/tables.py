@@ -22,12 +22,11 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from db.columns import Enumerated, Exact, UtcDateTime
+from db.columns import Enumerated, Exact, Identifier, UtcDateTime
 from events.outcome import ModelFormat
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus
 
 USER_ID_LENGTH = 255
-Id = String(40).with_variant(String(40, collation="ascii_bin"), "mysql", "mariadb")
 
 metadata = MetaData(
     naming_convention={
@@ -44,7 +43,7 @@ def _table(name: str, *items: Column[Any] | Constraint | Index) -> Table:
 
 
 def _request_id() -> Column[str]:
-    return Column("request_id", Id, ForeignKey("generation_requests.id", ondelete="CASCADE"), nullable=False)
+    return Column("request_id", Identifier, ForeignKey("generation_requests.id", ondelete="CASCADE"), nullable=False)
 
 
 users = _table(
@@ -56,7 +55,7 @@ users = _table(
 
 generation_requests = _table(
     "generation_requests",
-    Column("id", Id, primary_key=True),
+    Column("id", Identifier, primary_key=True),
     Column("user_id", Exact(USER_ID_LENGTH), nullable=False),
     Column("idempotency_key", Exact(128)),
     Column("original_prompt", Text, nullable=False),
@@ -75,7 +74,7 @@ generation_requests = _table(
 
 generated_images = _table(
     "generated_images",
-    Column("id", Id, primary_key=True),
+    Column("id", Identifier, primary_key=True),
     _request_id(),
     Column("index", SmallInteger, nullable=False),
     Column("prompt", Text, nullable=False),
@@ -88,10 +87,10 @@ generated_images = _table(
 
 models = _table(
     "models",
-    Column("id", Id, primary_key=True),
+    Column("id", Identifier, primary_key=True),
     _request_id(),
     Column("user_id", Exact(USER_ID_LENGTH), nullable=False),
-    Column("image_id", Id, ForeignKey("generated_images.id", ondelete="CASCADE"), nullable=False),
+    Column("image_id", Identifier, ForeignKey("generated_images.id", ondelete="CASCADE"), nullable=False),
     Column("name", String(255), nullable=False),
     Column("size_mm", Float, nullable=False),
     Column("status", Enumerated(ModelStatus), nullable=False),
@@ -108,7 +107,7 @@ models = _table(
 
 model_files = _table(
     "model_files",
-    Column("model_id", Id, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
+    Column("model_id", Identifier, ForeignKey("models.id", ondelete="CASCADE"), nullable=False),
     Column("format", Enumerated(ModelFormat), nullable=False),
     Column("key", String(255), nullable=False),
     Column("byte_size", BigInteger, nullable=False),
@@ -120,9 +119,9 @@ model_files = _table(
 def _jobs(name: str, subject: str, subject_table: str, *columns: Column[Any]) -> Table:
     return _table(
         name,
-        Column("id", Id, primary_key=True),
+        Column("id", Identifier, primary_key=True),
         _request_id(),
-        Column(subject, Id, ForeignKey(f"{subject_table}.id", ondelete="CASCADE"), nullable=False, unique=True),
+        Column(subject, Identifier, ForeignKey(f"{subject_table}.id", ondelete="CASCADE"), nullable=False, unique=True),
         Column("status", Enumerated(JobStatus), nullable=False),
         Column("attempts", SmallInteger, nullable=False),
         Column("max_attempts", SmallInteger, nullable=False),
@@ -173,7 +172,7 @@ file_deletions = _table(
 
 workers = _table(
     "workers",
-    Column("id", Id, primary_key=True),
+    Column("id", Identifier, primary_key=True),
     Column("host", String(255), nullable=False),
     Column("image_slots", SmallInteger, nullable=False),
     Column("model_slots", SmallInteger, nullable=False),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
 from events.hub import End, Heads, Hub
@@ -11,6 +12,8 @@ from events.types import RequestEvent
 
 ReadEvents = Callable[[str, int], Awaitable[list[RequestEvent]]]
 """Reads the events of one request after a sequence, oldest first: a page of them, empty when there are no more."""
+CLOCK_SKEW = timedelta(seconds=5)
+"""How far the clocks of two processes may differ."""
 
 
 async def follow_request(
@@ -46,14 +49,21 @@ async def follow_user(
 ) -> AsyncGenerator[RequestEvent, None]:
     """Every event that a user's requests have from `since` on, in order within each request."""
     cursors: dict[str, int] = {}
+    begun: set[str] = set()
 
-    async def missed(request_id: str, live: int | None = None) -> AsyncGenerator[RequestEvent, None]:
-        # Of a request first heard of in mid-stream, what came before the subscription is not told. The live event
-        # that led here is, though the clock of the process that wrote it may be behind.
-        known = request_id in cursors
+    def is_new(event: RequestEvent, *, live: bool) -> bool:
+        # What came before the subscription is not told, a broadcast of it that comes late neither. A live event is,
+        # though the clock of the process that wrote it may be behind; and so is all that follows on one that was.
+        if event.request_id not in begun:
+            if event.occurred_at < (since - CLOCK_SKEW if live else since):
+                return False
+            begun.add(event.request_id)
+        return True
+
+    async def missed(request_id: str, live: float = math.inf) -> AsyncGenerator[RequestEvent, None]:
         async for event in _rows(request_id, cursors.get(request_id, 0), read):
             cursors[request_id] = event.sequence
-            if known or event.occurred_at >= since or (live is not None and event.sequence >= live):
+            if is_new(event, live=event.sequence >= live):
                 yield event
 
     with hub.follow_user(user_id, cut_off) as subscription:
@@ -63,7 +73,8 @@ async def follow_user(
                     sequence == cursors.get(request_id, 0) + 1
                 ):
                     cursors[request_id] = sequence
-                    yield event
+                    if is_new(event, live=True):
+                        yield event
                 case RequestEvent(request_id=request_id, sequence=sequence) if sequence <= cursors.get(request_id, 0):
                     continue
                 case RequestEvent(request_id=request_id, sequence=sequence):

@@ -79,9 +79,7 @@ REQUEST_MOVES: Mapping[RequestStatus, frozenset[RequestStatus]] = {
     RequestStatus.IMAGE_PENDING: frozenset(
         {
             RequestStatus.IMAGE_GENERATING,
-            # A retried image ended while the request's first one had not started again.
-            RequestStatus.IMAGE_COMPLETED,
-            RequestStatus.IMAGE_FAILED,
+            # An image was tried again, and another one is selected before that has started.
             RequestStatus.MODEL_PENDING,
             RequestStatus.CANCELLED,
         }
@@ -98,9 +96,7 @@ REQUEST_MOVES: Mapping[RequestStatus, frozenset[RequestStatus]] = {
         {RequestStatus.IMAGE_PENDING, RequestStatus.MODEL_PENDING, RequestStatus.CANCELLED}
     ),
     RequestStatus.IMAGE_FAILED: frozenset({RequestStatus.IMAGE_PENDING, RequestStatus.CANCELLED}),
-    RequestStatus.MODEL_PENDING: frozenset(
-        {RequestStatus.MODEL_GENERATING, RequestStatus.MODEL_FAILED, RequestStatus.CANCELLED}
-    ),
+    RequestStatus.MODEL_PENDING: frozenset({RequestStatus.MODEL_GENERATING, RequestStatus.CANCELLED}),
     RequestStatus.MODEL_GENERATING: frozenset(
         {RequestStatus.MODEL_COMPLETED, RequestStatus.MODEL_FAILED, RequestStatus.CANCELLED}
     ),
@@ -110,7 +106,7 @@ REQUEST_MOVES: Mapping[RequestStatus, frozenset[RequestStatus]] = {
 }
 
 IMAGE_MOVES: Mapping[ImageStatus, frozenset[ImageStatus]] = {
-    ImageStatus.PENDING: frozenset({ImageStatus.GENERATING, ImageStatus.FAILED, ImageStatus.CANCELLED}),
+    ImageStatus.PENDING: frozenset({ImageStatus.GENERATING, ImageStatus.CANCELLED}),
     ImageStatus.GENERATING: frozenset({ImageStatus.COMPLETED, ImageStatus.FAILED, ImageStatus.CANCELLED}),
     ImageStatus.COMPLETED: frozenset(),
     ImageStatus.FAILED: frozenset({ImageStatus.PENDING}),
@@ -118,7 +114,7 @@ IMAGE_MOVES: Mapping[ImageStatus, frozenset[ImageStatus]] = {
 }
 
 MODEL_MOVES: Mapping[ModelStatus, frozenset[ModelStatus]] = {
-    ModelStatus.PENDING: frozenset({ModelStatus.GENERATING, ModelStatus.FAILED, ModelStatus.CANCELLED}),
+    ModelStatus.PENDING: frozenset({ModelStatus.GENERATING, ModelStatus.CANCELLED}),
     ModelStatus.GENERATING: frozenset({ModelStatus.COMPLETED, ModelStatus.FAILED, ModelStatus.CANCELLED}),
     ModelStatus.COMPLETED: frozenset(),
     ModelStatus.FAILED: frozenset(),
@@ -126,7 +122,7 @@ MODEL_MOVES: Mapping[ModelStatus, frozenset[ModelStatus]] = {
 }
 
 JOB_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
-    JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.FAILED, JobStatus.CANCELLED}),
+    JobStatus.PENDING: frozenset({JobStatus.RUNNING, JobStatus.CANCELLED}),
     JobStatus.RUNNING: frozenset({JobStatus.PENDING, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}),
     JobStatus.COMPLETED: frozenset(),
     JobStatus.FAILED: frozenset({JobStatus.PENDING}),

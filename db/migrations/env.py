@@ -6,9 +6,10 @@ import asyncio
 
 from alembic import context
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 
 import settings
+from db.migrate import run_alone
+from db.session import Database
 from db.tables import metadata
 
 
@@ -21,10 +22,11 @@ def run(connection: Connection) -> None:
 
 
 async def run_on_settings() -> None:
-    engine = create_async_engine(settings.load().database_url.get_secret_value())
-    async with engine.begin() as connection:
-        await connection.run_sync(run)
-    await engine.dispose()
+    database = Database(settings.load().database_url.get_secret_value(), lambda _message: None)
+    try:
+        await run_alone(database, run)
+    finally:
+        await database.aclose()
 
 
 given = context.config.attributes.get("connection")
