@@ -1,0 +1,1 @@
+import"./chunk-4L5RI3VG.js";console.log(1);
