@@ -50,9 +50,7 @@ def page_policy(settings: Settings) -> str:
     """What the live page may load: what is served from here, and the stored files where they are kept elsewhere."""
     files = _files_origins(settings)
     # The viewer unpacks a model's textures into blobs.
-    return (
-        f"{NOTHING_ELSE}; style-src 'self'; img-src 'self' data: blob:{files}; connect-src 'self' blob: data:{files}"
-    )
+    return f"{NOTHING_ELSE}; style-src 'self'; img-src 'self' data: blob:{files}; connect-src 'self' blob: data:{files}"
 
 
 def _files_origins(settings: Settings) -> str:

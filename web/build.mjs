@@ -1,7 +1,7 @@
 // Bundles src/ into assets/ and writes the two pages beside it. `node build.mjs FOLDER` writes there instead.
 import * as esbuild from "esbuild";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, relative } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -54,6 +54,11 @@ const pages = await esbuild.build({
     GRAPHQL_WORKER: url(workers, "graphql.worker"),
   },
 });
+
+// Lazy parts whose styles were left out have empty sheets, which nothing asks for.
+for (const [path, { bytes }] of Object.entries(pages.metafile.outputs)) {
+  if (path.endsWith(".css") && bytes === 0) rmSync(path);
+}
 
 for (const [name, entry] of [["index.html", "page"], ["graphiql.html", "graphiql"]]) {
   const template = readFileSync(join("src", entry, "page.html"), "utf8");

@@ -1,1 +1,0 @@
-import"./chunk-4L5RI3VG.js";console.log(1);
