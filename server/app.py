@@ -121,7 +121,7 @@ def make_app(*, work: bool) -> Starlette:
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", metrics),
-        *web_routes(),
+        *web_routes(configured),
     ]
     if configured.s3_bucket is None:
         routes.append(file_route(LocalStorage(configured.storage_dir), _may_read_file))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from weakref import WeakSet
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
@@ -27,7 +27,7 @@ from schema.context import Caller
 from schema.errors import ErrorCode
 from server.authentication import KeysUnavailable, Unauthenticated
 from server.state import State
-from server.web import GRAPHIQL
+from server.web import graphiql
 
 INIT_SECONDS = 10
 GOING_AWAY = 1001
@@ -59,7 +59,7 @@ class Endpoint(GraphQL[Context, None]):
         if scope["type"] == "http":
             request = Request(scope, receive)
             if _wants_page(request):
-                await FileResponse(GRAPHIQL)(scope, receive, send)
+                await graphiql()(scope, receive, send)
                 return
             try:
                 scope["maquette.caller"] = await State.of(request).caller(request)
