@@ -24,9 +24,13 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
-    """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again."""
+    """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again.
+
+    Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
+    """
     settings = context.settings
-    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds)
+    most = context.most_images
+    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
     if claim is None:
         return
     done = await attempt(
@@ -36,6 +40,8 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         lambda failure: images.fail(context.database, claim, failure),
         message,
     )
+    if most is not None:
+        context.resources.sender.send([message])
     if not done:
         with contextlib.suppress(StorageUnavailable):
             await context.storage.delete_prefix(claim.folder)
