@@ -52,7 +52,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     if result.content is not None:
         content = result.content
     elif result.url is not None:
-        content = (await fetch_image(context.settings, result.url)).content
+        content = (await fetch_image(context.settings, context.images, result.url)).content
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
     kind = await asyncio.to_thread(_check, content)

@@ -154,7 +154,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
         return file.path
     if file.url is None:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The model provider gave neither a file nor a link.", False)
-    await fetch_model(context.settings, file.url, into)
+    await fetch_model(context.settings, context.models, file.url, into)
     return into
 
 
