@@ -38,7 +38,7 @@ async def completed(client: Client, request_id: str) -> dict[str, Any]:
 
 async def until(condition: Any, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # it is in another process
             await asyncio.sleep(0.02)
 
 
