@@ -23,7 +23,7 @@ $(VENV)/ready-dev: $(VENV)/ready
 	touch $@
 
 test: $(VENV)/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, request_folder, settled
 from db.session import Database, Transaction
+from db.slots import next_job
 from db.tables import generated_images, image_generation_jobs
 from events.clock import utc_now
 from events.outcome import Failure
@@ -35,24 +36,26 @@ class ImageClaim:
         return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}/"
 
 
-async def claim(database: Database, job_id: str, lease_seconds: float, seconds: float) -> ImageClaim | None:
-    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker."""
+async def claim(
+    database: Database, job_id: str, lease_seconds: float, seconds: float, most: int | None = None
+) -> ImageClaim | None:
+    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker.
+
+    Where the account may have only `most` jobs at once, it is the job whose turn it is, or none while no slot is free.
+    """
     jobs = image_generation_jobs
-    query = (
-        select(
-            jobs,
-            generated_images.c.index.label("image_index"),
-            generated_images.c.prompt,
-            generated_images.c.status.label("image_status"),
-        )
-        .join(generated_images, generated_images.c.id == jobs.c.image_id)
-        .where(jobs.c.id == job_id)
-    )
+    query = select(
+        jobs,
+        generated_images.c.index.label("image_index"),
+        generated_images.c.prompt,
+        generated_images.c.status.label("image_status"),
+    ).join(generated_images, generated_images.c.id == jobs.c.image_id)
     async with database.transaction() as transaction:
-        request = await lock_request_of_job(transaction, jobs, job_id)
-        if request is None:
+        chosen = job_id if most is None else await next_job(transaction, jobs, most)
+        request = None if chosen is None else await lock_request_of_job(transaction, jobs, chosen)
+        if chosen is None or request is None:
             return None
-        row = (await transaction.execute(query)).one()
+        row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
         lease = await take(transaction, jobs, row, lease_seconds, seconds)
         if lease is None:
             return None

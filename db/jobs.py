@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 
+from db import slots
 from db.records import encode_failure
 from db.session import Database, Transaction
 from events.clock import utc_now
@@ -92,19 +93,20 @@ async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
 async def back_off(database: Database, lease: Lease, failure: Failure, seconds: float, *, counts: bool) -> None:
     """Give the job back after an attempt failed, to be tried again in `seconds`; raises `LeaseLost`.
 
-    `counts` is False where the provider was only busy: the attempt is not used up.
+    `counts` is False where the provider was only busy: the attempt is not used up, and the job keeps its slot of the
+    account meanwhile, so that the others do not ask in vain one after another.
     """
-    now = utc_now()
+    again = utc_now() + timedelta(seconds=seconds)
     await _write(
         database,
         lease,
         status=JobStatus.PENDING,
         attempts=lease.attempt if counts else lease.attempt - 1,
         failure=encode_failure(failure),
-        available_at=now + timedelta(seconds=seconds),
-        sent_at=now + timedelta(seconds=seconds),
+        available_at=again,
+        sent_at=again,
         lease_token=None,
-        lease_expires_at=None,
+        lease_expires_at=None if counts else again,
     )
 
 
@@ -182,19 +184,29 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
 
     `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
-    oldest first, have lost it. Of two processes that sweep at once, each job is found by one.
+    oldest first, have lost it. Where the account has a limit, no more are found than it has slots free: the others
+    wait for these. Of two processes that sweep at once, each job is found by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
     sent = and_(_due(table, now), table.c.sent_at.is_not(None))
     async with database.reading() as connection:
-        count = await connection.scalar(select(func.count()).select_from(table).where(sent)) or 0
+        count, most, held = (
+            await connection.execute(
+                select(
+                    select(func.count()).select_from(table).where(sent).scalar_subquery(),
+                    slots.limit_of(table).scalar_subquery(),
+                    select(func.count()).select_from(table).where(slots.holding(table, now)).scalar_subquery(),
+                )
+            )
+        ).one()
+    room = SWEEP_LIMIT if most is None else max(0, most - held)
     found: list[str] = []
     for condition, limit in (
-        (_waiting(table, now, grace), count - queued),
-        (_unsent(table, now), SWEEP_LIMIT),
+        (_waiting(table, now, grace), min(count - queued, room)),
+        (_unsent(table, now), room),
         (_silent(table, now, grace), SWEEP_LIMIT),
     ):
-        found += await _mark_sent(database, table, condition, min(limit, SWEEP_LIMIT), now)
+        found += await _mark_sent(database, table, condition, limit, now)
     return found
 
 

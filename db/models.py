@@ -15,6 +15,7 @@ from db.records import Model, ModelFile, Request, columns_of, encode_failure, en
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned, request_folder
 from db.session import Database, Transaction
+from db.slots import next_job
 from db.tables import generated_images, model_files, model_generation_jobs, models
 from events.clock import utc_now
 from events.outcome import Failure, ModelFormat, PrintReport
@@ -116,8 +117,13 @@ async def select_image(
     return request, model, job_id
 
 
-async def claim(database: Database, job_id: str, lease_seconds: float, seconds: float) -> ModelClaim | None:
-    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker."""
+async def claim(
+    database: Database, job_id: str, lease_seconds: float, seconds: float, most: int | None = None
+) -> ModelClaim | None:
+    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker.
+
+    Where the account may have only `most` jobs at once, it is the job whose turn it is, or none while no slot is free.
+    """
     jobs = model_generation_jobs
     query = (
         select(
@@ -130,13 +136,13 @@ async def claim(database: Database, job_id: str, lease_seconds: float, seconds: 
         )
         .join(models, models.c.id == jobs.c.model_id)
         .join(generated_images, generated_images.c.id == models.c.image_id)
-        .where(jobs.c.id == job_id)
     )
     async with database.transaction() as transaction:
-        request = await lock_request_of_job(transaction, jobs, job_id)
-        if request is None:
+        chosen = job_id if most is None else await next_job(transaction, jobs, most)
+        request = None if chosen is None else await lock_request_of_job(transaction, jobs, chosen)
+        if chosen is None or request is None:
             return None
-        row = (await transaction.execute(query)).one()
+        row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
         lease = await take(transaction, jobs, row, lease_seconds, seconds)
         if lease is None:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,15 +13,17 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from events.bus import Deleted, Happened, Message
 from events.types import RequestEvent
 
 POOL_SIZE = 16
 POOL_TIMEOUT_SECONDS = 10
+IDLE_SECONDS = 1.0
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What is raised where the database does not answer."""
@@ -90,16 +93,33 @@ def _engine(url: str, isolation_level: Any) -> AsyncEngine:
         engine = create_async_engine(url, isolation_level=isolation_level, pool_timeout=POOL_TIMEOUT_SECONDS)
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         isolation_level=isolation_level,
         pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
-        pool_pre_ping=True,
         pool_recycle=1800,
+        # Every transaction here ends by itself: another rollback would be one more round trip each.
+        pool_reset_on_return=None,
         connect_args={"connect_timeout": 5, "charset": "utf8mb4"},
     )
+    event.listen(engine.sync_engine, "checkin", _note_use)
+    event.listen(engine.sync_engine, "checkout", _ping_if_idle)
+    return engine
+
+
+def _note_use(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    record.info["used_at"] = time.monotonic()
+
+
+def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+    """SQLAlchemy's own ping is one more round trip for every transaction; a connection in steady use needs none."""
+    if time.monotonic() - record.info.get("used_at", 0.0) > IDLE_SECONDS:
+        try:
+            connection.ping(reconnect=False)
+        except Exception as error:
+            raise DisconnectionError from error
 
 
 def _make_folder(url: str) -> None:

@@ -131,6 +131,7 @@ def _jobs(name: str, subject: str, subject_table: str, *columns: Column[Any]) ->
         Column("sent_at", UtcDateTime),
         # Who holds it: every write of a worker carries the token of its claim.
         Column("lease_token", String(32)),
+        # Until then it also holds one of the account's slots (`db.slots`), whatever its status.
         Column("lease_expires_at", UtcDateTime),
         Column("deadline_at", UtcDateTime),
         Column("created_at", UtcDateTime, nullable=False),
@@ -161,6 +162,14 @@ events = _table(
     Column("data", Text, nullable=False),
     Column("occurred_at", UtcDateTime, nullable=False),
     PrimaryKeyConstraint("request_id", "sequence"),
+)
+
+account_limits = _table(
+    "account_limits",
+    # How many jobs of a table the provider's account may have at once, as the last worker to start knew it. Its row is
+    # the lock under which they are claimed.
+    Column("jobs", String(40), primary_key=True),
+    Column("max_concurrent", SmallInteger),
 )
 
 file_deletions = _table(

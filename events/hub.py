@@ -73,6 +73,11 @@ class Hub:
         """The users whose requests somebody follows all at once."""
         return list(self._users)
 
+    @property
+    def subscriptions(self) -> int:
+        """How many streams are fed from here."""
+        return sum(len(members) for topics in (self._requests, self._users) for members in topics.values())
+
     @contextmanager
     def follow_request(self, request_id: str, cut_off: Callable[[], None]) -> Iterator[Subscription]:
         with self._member(self._requests, request_id, cut_off) as subscription:

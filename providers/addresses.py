@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from events.outcome import FailureCode
 from providers.protocol import ProviderError
 
+ANYWHERE = frozenset({"*"})
+"""The `trusted_hosts` of one whose links may point to any host."""
+
 _PORTS = {"http": 80, "https": 443}
 # A service of the host's own that answers on a public address (Azure), and IPv4 in the clothes of IPv6 (NAT64).
 _HOST_SERVICE = ip_address("168.63.129.16")
@@ -40,8 +43,8 @@ def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 async def addresses(host: str, port: int, trusted_hosts: Collection[str]) -> tuple[str, ...]:
     """The IP addresses to connect to for `host`, all of them checked; connect to these and to nothing else.
 
-    A `host:port` in `trusted_hosts` passes unchecked. Raises `ProviderError`: BAD_OUTPUT where one of the addresses
-    is not public, PROVIDER_UNAVAILABLE where the name does not resolve.
+    A `host:port` in `trusted_hosts` passes unchecked, and with `ANYWHERE` every one. Raises `ProviderError`: BAD_OUTPUT
+    where one of the addresses is not public, PROVIDER_UNAVAILABLE where the name does not resolve.
     """
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -49,7 +52,8 @@ async def addresses(host: str, port: int, trusted_hosts: Collection[str]) -> tup
         message = f"The host {host} that the provider keeps its results on cannot be found."
         raise ProviderError(FailureCode.PROVIDER_UNAVAILABLE, message, retryable=True) from None
     unique = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
-    if f"{host}:{port}" not in trusted_hosts and not all(is_public(address) for address in unique):
+    trusted = not ANYWHERE.isdisjoint(trusted_hosts) or f"{host}:{port}" in trusted_hosts
+    if not trusted and not all(is_public(address) for address in unique):
         message = f"The provider sent a link to {host}, which is not on the public internet."
         raise ProviderError(FailureCode.BAD_OUTPUT, message, retryable=False)
     return unique

@@ -49,8 +49,8 @@ async def fetch(
 
     `timeout` is for the whole, in seconds; `allowed_types` are media types of `providers.media`. Only public addresses
     are connected to, redirects included; `trusted_hosts` are the `host:port` that may be elsewhere, such as the
-    provider's own. On any error the file is gone. Raises `ProviderError`: PROVIDER_UNAVAILABLE, retryable, where
-    another try may help, BAD_OUTPUT where it would not.
+    provider's own, or `ANYWHERE`. On any error the file is gone. Raises `ProviderError`: PROVIDER_UNAVAILABLE,
+    retryable, where another try may help, BAD_OUTPUT where it would not.
     """
     try:
         async with asyncio.timeout(timeout):

@@ -53,6 +53,10 @@ def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str,
         if not callable(getattr(made, method, None)):
             raise SettingsError(f"{setting}: {path} has no method {method}")
     try:
-        return cast("object", made(settings))
+        provider = cast("object", made(settings))
     except TypeError as error:
         raise SettingsError(f"{setting}: {path} cannot be made with the settings as its argument: {error}") from error
+    most = getattr(provider, "max_concurrent", None)
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise SettingsError(f"{setting}: max_concurrent of {path} must be a whole number from 1, or None")
+    return provider

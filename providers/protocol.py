@@ -101,6 +101,8 @@ class PromptProvider(Protocol):
 
 
 class ImageProvider(Protocol):
+    """`max_concurrent` and `trusted_hosts` may be there, as in `ModelProvider`."""
+
     async def generate(self, prompt: str, index: int) -> ImageResult:
         """Draw one picture; `index` is 0 to 3."""
 
@@ -111,8 +113,8 @@ class ModelProvider(Protocol):
     """Three attributes may be there.
 
     `free = True` says that a submit costs nothing: one whose outcome is unknown is repeated. `max_concurrent` is how
-    many jobs the account may have at once. `trusted_hosts` are the `host:port` that files may be fetched from although
-    they are not on the public internet.
+    many jobs the account may have at once, over all workers. `trusted_hosts` are the `host:port` that files may be
+    fetched from although they are not on the public internet.
     """
 
     async def submit(self, image: SourceImage) -> str:

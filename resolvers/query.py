@@ -21,7 +21,7 @@ from schema.connections import (
 )
 from schema.errors import ErrorCode, api_error
 from schema.inputs import RequestFilter
-from schema.types import GeneratedImage, GenerationRequest, Model, Node, Queue, Viewer
+from schema.types import GeneratedImage, GenerationRequest, Model, Node, Provider, Queue, Viewer
 
 WORKER_SECONDS = 20.0
 """A worker that has not shown itself for so long is not counted."""
@@ -132,6 +132,18 @@ class Query:
             active_requests=await queries.count_active(info.context.database, caller.user_id),
             active_request_limit=limit or None,
         )
+
+    @strawberry.field(description="What improves prompts, draws images and makes models here.")
+    def providers(self, info: Info) -> list[Provider]:
+        settings = info.context.resources.settings
+        return [
+            Provider(part=part, name=name, is_stand_in=name == "local")
+            for part, name in (
+                ("prompt", settings.prompt_provider),
+                ("image", settings.image_provider),
+                ("model", settings.model_provider),
+            )
+        ]
 
     @strawberry.field(description="The queues of jobs. Operators only: code FORBIDDEN otherwise.")
     async def queues(self, info: Info) -> list[Queue]:

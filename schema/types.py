@@ -299,6 +299,15 @@ class Viewer:
     active_request_limit: int | None = strawberry.field(description="How many there may be; null for no limit.")
 
 
+@strawberry.type(description="What does one part of the work.")
+class Provider:
+    part: str = strawberry.field(description="`prompt`, `image` or `model`.")
+    name: str = strawberry.field(description="The name that it is set by: `local`, `openai`, `tencent`, or a class.")
+    is_stand_in: bool = strawberry.field(
+        description="Whether it is an offline stand-in: it works on this machine by rules, without a service behind it."
+    )
+
+
 @strawberry.type(description="One of the two queues of jobs.")
 class Queue:
     name: str = strawberry.field(description="`images` or `models`.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -25,6 +26,7 @@ from server.files import file_route
 from server.graphql import Endpoint
 from server.links import Links
 from server.logs import configure
+from server.metrics import metrics
 from server.state import State
 from server.web import web_routes
 from settings import SettingsError
@@ -34,6 +36,8 @@ from tasks.prompts import Optimizer
 from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
+
+CLOSING_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +75,12 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    await app.state.endpoint.close_sockets()
+    closing = app.state.endpoint.close_sockets()
+    # The close frames go out first: what follows ends the subscriptions behind them.
+    await asyncio.sleep(0)
     app.state.hub.close()
+    if closing:
+        await asyncio.wait(closing, timeout=CLOSING_SECONDS)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -112,7 +120,8 @@ def make_app(*, work: bool) -> Starlette:
         Route("/events", sse.events),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
-        *web_routes(),
+        Route("/metrics", metrics),
+        *web_routes(configured),
     ]
     if configured.s3_bucket is None:
         routes.append(file_route(LocalStorage(configured.storage_dir), _may_read_file))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from weakref import WeakSet
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import GraphQL
@@ -27,12 +27,11 @@ from schema.context import Caller
 from schema.errors import ErrorCode
 from server.authentication import KeysUnavailable, Unauthenticated
 from server.state import State
-from server.web import GRAPHIQL
+from server.web import graphiql
 
 INIT_SECONDS = 10
 GOING_AWAY = 1001
 NOT_READING = 1013
-CLOSING_SECONDS = 1.0
 NOBODY = Caller("", is_operator=False)
 """Who is on a WebSocket before `connection_init`: nobody's id is empty, and no operation runs before."""
 
@@ -60,7 +59,7 @@ class Endpoint(GraphQL[Context, None]):
         if scope["type"] == "http":
             request = Request(scope, receive)
             if _wants_page(request):
-                await FileResponse(GRAPHIQL)(scope, receive, send)
+                await graphiql()(scope, receive, send)
                 return
             try:
                 scope["maquette.caller"] = await State.of(request).caller(request)
@@ -76,14 +75,12 @@ class Endpoint(GraphQL[Context, None]):
         self._sockets.add(request)
         return await super().create_websocket_response(request, subprotocol)
 
-    async def close_sockets(self) -> None:
+    def close_sockets(self) -> set[asyncio.Task[None]]:
         """Send every WebSocket elsewhere. A `complete` would have its client think that the stream is at its end."""
-        closing = [
+        return {
             asyncio.create_task(_close(socket, GOING_AWAY, "The server stops; connect again."))
             for socket in tuple(self._sockets)
-        ]
-        if closing:
-            await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+        }
 
     async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> Context:
         state = State.of(request)

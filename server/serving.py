@@ -22,11 +22,18 @@ log = structlog.get_logger(__name__)
 
 
 class Server(uvicorn.Server):
-    """Ends the streams before it waits for connections to close: it would wait for them for ever."""
+    """Ends the streams before it waits for connections to close: it would wait for them for ever.
+
+    It enters the application's lifespan itself, so that what stops the start is raised and not only logged.
+    """
 
     def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
         super().__init__(config)
         self._app = app
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        async with self._app.router.lifespan_context(self._app):
+            await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await end_streams(self._app)
@@ -51,14 +58,14 @@ def serve(host: str, port: int, *, work: bool) -> int:
         ws_per_message_deflate=False,
         ws_max_size=WEBSOCKET_MESSAGE_BYTES,
         timeout_graceful_shutdown=int(configured.shutdown_seconds),
-        lifespan="on",
+        lifespan="off",
     )
     address, bound = listener.getsockname()[:2]
     log.info("serving", url=f"http://{f'[{address}]' if ':' in address else address}:{bound}")
     server = Server(config, app)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again once it has stopped; that is no failure.
-        signal.signal(number, lambda *_: sys.exit(0))
+        # uvicorn raises the signal again once it has stopped serving; that is no failure, and the rest is to end too.
+        signal.signal(number, lambda *_: None if server.started else sys.exit(0))
     server.run(sockets=[listener])
     return 0 if server.started else 1
 

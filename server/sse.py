@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import AppStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +21,8 @@ from server.state import State
 
 HEARTBEAT_SECONDS = 15
 RETRY_MILLISECONDS = 2000
+# The hub ends the streams when the server stops; the library would break them off in the middle.
+AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 SEND_SECONDS = 30.0
 """A client that takes nothing for so long is cut off."""
 HEADERS = {"Cache-Control": "no-cache, no-transform"}

@@ -6,6 +6,7 @@ import asyncio
 import signal
 
 import structlog
+import uvloop
 
 from server.app import prepare_database
 from server.logs import configure
@@ -26,7 +27,8 @@ def work(names: tuple[str, ...]) -> int:
     if not names or not set(names) <= set(QUEUES):
         raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
     configure(configured)
-    asyncio.run(_work(names))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work(names))
     return 0
 
 

@@ -22,9 +22,13 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
-    """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again."""
+    """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again.
+
+    Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
+    """
     settings = context.settings
-    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds)
+    most = context.most_images
+    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
     if claim is None:
         return
     done = await attempt(
@@ -34,6 +38,8 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         lambda failure: images.fail(context.database, claim, failure),
         message,
     )
+    if most is not None:
+        context.resources.sender.send([message])
     if not done:
         await discard(context, claim.folder, lambda: images.is_kept(context.database, claim))
 
@@ -43,7 +49,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     if result.content is not None:
         content = result.content
     elif result.url is not None:
-        content = (await fetch_image(context.settings, result.url)).content
+        content = (await fetch_image(context.settings, context.images, result.url)).content
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
     kind = await asyncio.to_thread(_check, content)

@@ -42,9 +42,13 @@ CONTENT_TYPES = {
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
-    """Do a model job, if it is to be done and nobody else has it. `message` is what sends it again."""
+    """Do a model job, if it is to be done and nobody else has it. `message` is what sends it again.
+
+    Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
+    """
     settings = context.settings
-    claim = await models.claim(context.database, job_id, settings.lease_seconds, settings.model_timeout_seconds)
+    most = context.most_models
+    claim = await models.claim(context.database, job_id, settings.lease_seconds, settings.model_timeout_seconds, most)
     if claim is None:
         return
     done = await attempt(
@@ -54,6 +58,8 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         lambda failure: models.fail(context.database, claim, failure),
         message,
     )
+    if most is not None:
+        context.resources.sender.send([message])
     if not done:
         await discard(context, claim.folder, lambda: models.is_kept(context.database, claim))
 
@@ -147,7 +153,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
         return file.path
     if file.url is None:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The model provider gave neither a file nor a link.", False)
-    await fetch_model(context.settings, file.url, into)
+    await fetch_model(context.settings, context.models, file.url, into)
     return into
 
 

@@ -15,8 +15,11 @@ from dramatiq.broker import Broker
 
 from db import workers
 from db.records import new_id
+from db.slots import keep_limits
+from db.tables import image_generation_jobs, model_generation_jobs
 from providers.load import image_provider, model_provider
 from tasks.actors import configured, limits, queues
+from tasks.attempt import patiently
 from tasks.broker import IMAGES, MODELS, QUEUES
 from tasks.resources import Resources, open_resources
 from tasks.sweeper import sweeping
@@ -61,6 +64,8 @@ async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncI
 async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator[WorkerContext]:
     """Make this loop the one on which actors run, with providers at hand."""
     context = WorkerContext(resources, image_provider(resources.settings), model_provider(resources.settings))
+    most = {image_generation_jobs: context.most_images, model_generation_jobs: context.most_models}
+    await patiently(lambda: keep_limits(resources.database, most))
     beat = asyncio.create_task(_beat(resources, slots))
     set_event_loop_thread(_HostLoop(asyncio.get_running_loop()))
     set_current(context)

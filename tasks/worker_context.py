@@ -31,6 +31,16 @@ class WorkerContext:
         return self.resources.database
 
     @property
+    def most_images(self) -> int | None:
+        """How many image jobs the provider's account may have at once, over all workers; None for any number."""
+        return getattr(self.images, "max_concurrent", None)
+
+    @property
+    def most_models(self) -> int | None:
+        """The same of model jobs."""
+        return getattr(self.models, "max_concurrent", None)
+
+    @property
     def storage(self) -> Storage:
         return self.resources.storage
 

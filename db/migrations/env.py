@@ -14,9 +14,9 @@ from db.tables import metadata
 
 
 def run(connection: Connection) -> None:
-    context.configure(
-        connection=connection, target_metadata=metadata, render_as_batch=connection.dialect.name == "sqlite"
-    )
+    sqlite = connection.dialect.name == "sqlite"
+    # SQLite's tables change within a transaction, and so within the lock that the writer has; MySQL's do not.
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=sqlite, transactional_ddl=sqlite)
     with context.begin_transaction():
         context.run_migrations()
 

@@ -11,6 +11,9 @@ import pytest
 
 from tests.acceptance.program import Client, Program, running
 from tests.servers import MariaDB, Redis
+from tests.standins.openai import KEY, OpenAIStandIn
+from tests.standins.server import running as serving
+from tests.standins.tencent import SECRET_ID, SECRET_KEY, TencentStandIn
 
 Start = Callable[..., Program]
 Connect = Callable[..., Client]
@@ -45,6 +48,44 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     environment = {**servers(request, request.param), "MAX_ACTIVE_REQUESTS": "0"}
     with running(folder, environment, served=request.param == "served") as program:
         yield program
+
+
+class Tencent(TencentStandIn):
+    """The stand-in, with the settings by which a program finds it."""
+
+    url = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        keys = {"TENCENTCLOUD_SECRET_ID": SECRET_ID, "TENCENTCLOUD_SECRET_KEY": SECRET_KEY}
+        return {"MODEL_PROVIDER": "tencent", "TENCENTCLOUD_ENDPOINT": self.url, **keys}
+
+
+class OpenAI(OpenAIStandIn):
+    url = ""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "PROMPT_PROVIDER": "openai",
+            "IMAGE_PROVIDER": "openai",
+            "OPENAI_BASE_URL": f"{self.url}/v1",
+            "OPENAI_API_KEY": KEY,
+        }
+
+
+@pytest.fixture
+def tencent() -> Iterator[Tencent]:
+    standin = Tencent()
+    with serving(standin.app) as standin.url:
+        yield standin
+
+
+@pytest.fixture
+def openai() -> Iterator[OpenAI]:
+    standin = OpenAI()
+    with serving(standin.app) as standin.url:
+        yield standin
 
 
 @pytest.fixture

@@ -59,6 +59,7 @@ class Program:
         }
         self.api: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
+        self.processes: list[subprocess.Popen[bytes]] = []
 
     @property
     def log(self) -> str:
@@ -117,7 +118,11 @@ class Program:
 
     def _spawn(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(command(*arguments), env=self.environment, cwd=self.folder, stdout=log, stderr=log)
+            process = subprocess.Popen(
+                command(*arguments), env=self.environment, cwd=self.folder, stdout=log, stderr=log
+            )
+        self.processes.append(process)
+        return process
 
     def _wait(self, what: str, ready: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -150,8 +155,8 @@ def running(folder: Path, environment: Mapping[str, str], *, served: bool) -> It
         program.start()
         yield program
     finally:
-        for process in (program.api, program.worker):
-            if process is not None and process.poll() is None:
+        for process in program.processes:
+            if process.poll() is None:
                 process.kill()
                 process.wait(10)
 

@@ -114,6 +114,10 @@ async def test_operators_see_the_queues(guarded: Program, connect: Connect) -> N
     assert operator["viewer"] == {"id": "olga", "isOperator": True, "activeRequestLimit": 2}
     refused = await connect(guarded, token("ada")).execute(query)
     assert refused["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    metrics = await connect(guarded, token("olga", role="operator")).http.get("/metrics")
+    assert 'maquette_worker_slots{queue="images"} 5.0' in metrics.text
+    assert (await connect(guarded, token("ada")).http.get("/metrics")).status_code == 403
+    assert (await connect(guarded).http.get("/metrics")).status_code == 401
 
 
 async def test_the_limit_on_active_requests_is_each_users_own(guarded: Program, connect: Connect) -> None:

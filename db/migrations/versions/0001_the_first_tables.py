@@ -23,6 +23,14 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "account_limits",
+        sa.Column("jobs", sa.String(length=40), nullable=False),
+        sa.Column("max_concurrent", sa.SmallInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("jobs", name="pk_account_limits"),
+        mysql_charset="utf8mb4",
+        mysql_engine="InnoDB",
+    )
+    op.create_table(
         "file_deletions",
         sa.Column("prefix", sa.String(length=255), nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),
@@ -231,3 +239,4 @@ def downgrade() -> None:
 
     op.drop_table("generation_requests")
     op.drop_table("file_deletions")
+    op.drop_table("account_limits")

@@ -1,0 +1,77 @@
+"""Providers that take no time, or as long as the load driver says, so that what is measured is Maquette."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import tempfile
+from pathlib import Path
+
+import trimesh
+from PIL import Image
+
+from providers.protocol import ImageResult, ModelPoll, OptimizedPrompt, PollState, ProviderFile, SourceImage
+from settings import Settings
+
+IMAGE_SECONDS = float(os.environ.get("IMAGE_DELAY_MS", "0")) / 1000
+MODEL_SECONDS = float(os.environ.get("MODEL_DELAY_MS", "0")) / 1000
+MODEL_POLLS = int(os.environ.get("MODEL_POLLS", "1"))
+
+
+def _pixel() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (1, 1)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+PIXEL = _pixel()
+
+
+class Prompts:
+    def __init__(self, settings: Settings) -> None:
+        """Needs nothing."""
+
+    async def optimize(self, prompt: str) -> OptimizedPrompt:
+        return OptimizedPrompt(prompt, (prompt, prompt, prompt, prompt))
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+class Images:
+    def __init__(self, settings: Settings) -> None:
+        """Needs nothing."""
+
+    async def generate(self, prompt: str, index: int) -> ImageResult:  # noqa: ARG002  # the protocol's
+        if IMAGE_SECONDS:
+            await asyncio.sleep(IMAGE_SECONDS)
+        return ImageResult(content=PIXEL)
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+class Models:
+    """Reports MODEL_POLLS steps, MODEL_DELAY_MS apart."""
+
+    free = True
+
+    def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # the protocol's
+        self._polls: dict[str, int] = {}
+        self._mesh = Path(tempfile.mkdtemp()) / "box.stl"
+        trimesh.creation.box().export(self._mesh)
+
+    async def submit(self, image: SourceImage) -> str:  # noqa: ARG002  # the protocol's
+        return os.urandom(8).hex()
+
+    async def poll(self, job_id: str) -> ModelPoll:
+        done = self._polls.get(job_id, 0)
+        if done >= MODEL_POLLS:
+            return ModelPoll(PollState.DONE, 100, (ProviderFile("STL", path=self._mesh),))
+        self._polls[job_id] = done + 1
+        await asyncio.sleep(MODEL_SECONDS)
+        return ModelPoll(PollState.RUNNING, 100 * (done + 1) / MODEL_POLLS)
+
+    async def aclose(self) -> None:
+        """Holds nothing."""

@@ -1,0 +1,108 @@
+"""The slots of a provider's account: how many jobs it may have at once, over all processes on all machines.
+
+A job holds a slot while its lease lasts, and while a provider that was busy is not to be asked again. Where there is a
+limit, a message says no more than «look whether a slot is free»: who gets it is chosen here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+from sqlalchemy.dialects.mysql import insert as mysql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.sql.functions import Function
+
+from db.session import Database, Transaction
+from db.tables import account_limits, generation_requests
+from events.clock import utc_now
+from events.status import JobStatus
+
+T = TypeVar("T")
+REMEMBERED = timedelta(hours=1)
+"""How far back it is looked who had his turn last."""
+NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+async def keep_limits(database: Database, limits: Mapping[Table, int | None]) -> None:
+    """Tell all processes how many jobs of each table the account may have at once; None for any number."""
+    rows = [{"jobs": table.name, "max_concurrent": most} for table, most in limits.items()]
+    async with database.transaction() as transaction:
+        if transaction.connection.dialect.name == "sqlite":
+            lite = sqlite_insert(account_limits)
+            changed = {"max_concurrent": lite.excluded.max_concurrent}
+            await transaction.execute(lite.on_conflict_do_update(index_elements=["jobs"], set_=changed), rows)
+        else:
+            my = mysql_insert(account_limits)
+            await transaction.execute(my.on_duplicate_key_update(max_concurrent=my.inserted.max_concurrent), rows)
+
+
+def limit_of(table: Table) -> Select[tuple[int | None]]:
+    return select(account_limits.c.max_concurrent).where(account_limits.c.jobs == table.name)
+
+
+def holding(table: Table, now: datetime) -> ColumnElement[bool]:
+    """True of the rows of jobs that hold a slot."""
+    # The statuses are all that have a lease, and what the index begins with.
+    unended = table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING))
+    return and_(unended, table.c.lease_expires_at > now)
+
+
+async def next_job(transaction: Transaction, table: Table, most: int) -> str | None:
+    """The id of the job whose turn it is, if one of the `most` slots is free; others who ask wait for the transaction.
+
+    A job whose worker fell silent comes first, as the provider may be at it already. Then it is the turn of the user
+    who has the fewest jobs in hand, of two such the one whose last turn is longer ago, and of that user's oldest job.
+    """
+    await transaction.execute(limit_of(table).with_for_update())
+    now = utc_now()
+    held = await _held_by_user(transaction, table, now)
+    if sum(held.values()) >= most:
+        return None
+    silent: str | None = await transaction.connection.scalar(
+        select(table.c.id)
+        .where(table.c.status == JobStatus.RUNNING, table.c.lease_expires_at <= now)
+        .order_by(table.c.lease_expires_at)
+        .limit(1)
+    )
+    if silent is not None:
+        return silent
+    oldest = await _oldest_by_user(transaction, table, now)
+    if len(oldest) < 2:
+        return next(iter(oldest.values()), None)
+    last = await _last_turns(transaction, table, now, oldest)
+    return oldest[min(oldest, key=lambda user: (held.get(user, 0), last.get(user, NEVER), oldest[user]))]
+
+
+async def _held_by_user(transaction: Transaction, table: Table, now: datetime) -> dict[str, int]:
+    return await _by_user(transaction, table, func.count(), holding(table, now))
+
+
+async def _oldest_by_user(transaction: Transaction, table: Table, now: datetime) -> dict[str, str]:
+    # Ids sort by time.
+    due = and_(table.c.status == JobStatus.PENDING, table.c.available_at <= now)
+    return await _by_user(transaction, table, func.min(table.c.id), due)
+
+
+async def _last_turns(
+    transaction: Transaction, table: Table, now: datetime, users: Mapping[str, str]
+) -> dict[str, datetime]:
+    recent = generation_requests.c.updated_at >= now - REMEMBERED
+    its = generation_requests.c.user_id.in_(users)
+    had = table.c.started_at.is_not(None)
+    return await _by_user(transaction, table, func.max(table.c.started_at), and_(its, recent, had))
+
+
+async def _by_user(
+    transaction: Transaction, table: Table, value: Function[T], condition: ColumnElement[bool]
+) -> dict[str, T]:
+    query = (
+        select(generation_requests.c.user_id, value)
+        .select_from(table)
+        .join(generation_requests, generation_requests.c.id == table.c.request_id)
+        .where(condition)
+        .group_by(generation_requests.c.user_id)
+    )
+    return dict((await transaction.execute(query)).all())

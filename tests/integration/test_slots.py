@@ -1,0 +1,168 @@
+"""The slots of a provider's account, on each database: never one too many, and each user in turn."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, select, update
+
+from db import images, jobs, requests, slots
+from db.migrate import migrate
+from db.requests import NewRequest
+from db.session import Database
+from db.tables import image_generation_jobs as table
+from events.clock import utc_now
+from events.outcome import Failure, FailureCode
+from events.status import JobStatus
+
+LEASE, SECONDS = 30.0, 120.0
+BUSY = Failure(FailureCode.PROVIDER_BUSY, "Too many jobs at once.", retryable=True)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+async def opened(request, tmp_path):
+    """Makes connections of one more process to one database."""
+    if request.param == "sqlite":
+        url = f"sqlite+aiosqlite:///{tmp_path}/maquette.db"
+    else:
+        url = request.getfixturevalue("mariadb").new_database()
+    async with AsyncExitStack() as stack:
+
+        def made():
+            database = Database(url, lambda message: None)
+            stack.push_async_callback(database.aclose)
+            return database
+
+        await migrate(made())
+        yield made
+
+
+async def created(database, user, count=1):
+    """The ids of the jobs of so many requests of a user, one a request; the others are out of the way."""
+    found = []
+    for _ in range(count):
+        request, ids = await requests.create(database, NewRequest(user, "x", False, None, "x", ("x",)), 0, 3)
+        assert request.user_id == user
+        found += ids
+    return found
+
+
+async def claimed(database, most, job_id="job_that_is_done"):
+    return await images.claim(database, job_id, LEASE, SECONDS, most)
+
+
+async def row(database, job_id):
+    async with database.reading() as connection:
+        return (await connection.execute(select(table).where(table.c.id == job_id))).one()
+
+
+async def fall_silent(database, *job_ids):
+    async with database.transaction() as transaction:
+        past = utc_now() - timedelta(seconds=1)
+        await transaction.execute(update(table).where(table.c.id.in_(job_ids)).values(lease_expires_at=past))
+
+
+async def test_many_who_ask_at_once_get_as_many_as_there_are(opened):
+    one, other = opened(), opened()
+    await slots.keep_limits(one, {table: 3})
+    await created(one, "ada", 12)
+    asked = [claimed(database, 3) for database in (one, other) * 12]
+    found = [claim for claim in await asyncio.gather(*asked) if claim is not None]
+    assert len({claim.lease.job_id for claim in found}) == len(found) == 3
+    await images.complete(other, found[0], "requests/x/image.png")
+    again = await asyncio.gather(*(claimed(database, 3) for database in (one, other) * 4))
+    assert len([claim for claim in again if claim is not None]) == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+async def test_each_user_has_his_turn(opened, most):
+    database = opened()
+    users = dict.fromkeys(await created(database, "ada", 4), "ada")
+    users |= dict.fromkeys(await created(database, "bob"), "bob")
+    turns, running = [], []
+    for turn in range(6):
+        if turn == 2:
+            users |= dict.fromkeys(await created(database, "cyd"), "cyd")
+        if len(running) == most:
+            await images.complete(database, running.pop(0), f"requests/{turn}/image.png")
+        running.append(await claimed(database, most))
+        turns.append(users[running[-1].lease.job_id])
+    assert turns == ["ada", "bob", "cyd", "ada", "ada", "ada"]
+
+
+async def test_the_oldest_job_of_a_user_comes_first(opened):
+    database = opened()
+    ids = await created(database, "ada", 3)
+    assert [(await claimed(database, 3)).lease.job_id for _ in ids] == ids
+
+
+async def test_a_worker_that_fell_silent_gives_its_slots_back_and_its_jobs_come_first(opened):
+    database = opened()
+    ids = await created(database, "ada", 4)
+    first, second = await claimed(database, 2), await claimed(database, 2)
+    assert await claimed(database, 2) is None
+    await fall_silent(database, first.lease.job_id)
+    taken_over = await claimed(database, 2)
+    assert (taken_over.lease.job_id, taken_over.lease.attempt) == (ids[0], 1)
+    assert await claimed(database, 2) is None
+    with pytest.raises(jobs.LeaseLost):
+        await jobs.renew(database, first.lease, LEASE)
+    await jobs.give_back(database, second.lease)
+    assert (await claimed(database, 2)).lease.job_id == ids[1]
+
+
+async def test_a_busy_provider_keeps_the_slot_taken_until_it_is_asked_again(opened):
+    database = opened()
+    ids = await created(database, "ada", 2)
+    claim = await claimed(database, 1)
+    await jobs.back_off(database, claim.lease, BUSY, 60, counts=False)
+    assert await claimed(database, 1) is None
+    kept = await row(database, ids[0])
+    assert (kept.status, kept.attempts) == (JobStatus.PENDING, 0)
+    async with database.transaction() as transaction:
+        past = {"available_at": utc_now() - timedelta(seconds=1), "lease_expires_at": utc_now() - timedelta(seconds=1)}
+        await transaction.execute(update(table).where(table.c.id == ids[0]).values(past))
+    again = await claimed(database, 1)
+    assert (again.lease.job_id, again.lease.attempt) == (ids[0], 1)
+
+
+async def test_a_job_that_waits_for_a_slot_has_no_deadline_yet_and_uses_no_attempt(opened):
+    database = opened()
+    ids = await created(database, "ada", 2)
+    await claimed(database, 1)
+    assert await claimed(database, 1, ids[1]) is None
+    waiting = await row(database, ids[1])
+    assert (waiting.status, waiting.attempts, waiting.deadline_at) == (JobStatus.PENDING, 0, None)
+
+
+async def test_the_sweeper_sends_no_more_than_there_are_slots(opened):
+    database = opened()
+    ids = await created(database, "ada", 6)
+    assert len(await jobs.sweep(database, table, 0, 0)) == 6
+    await slots.keep_limits(database, {table: 2})
+    assert len(await jobs.sweep(database, table, 0, 0)) == 2
+    await claimed(database, 2)
+    assert len(await jobs.sweep(database, table, 0, 0)) == 1
+    await claimed(database, 2)
+    assert await jobs.sweep(database, table, 0, 0) == []
+    await fall_silent(database, ids[0])
+    assert ids[0] in await jobs.sweep(database, table, 0, 0)
+    await slots.keep_limits(database, {table: None})
+    assert len(await jobs.sweep(database, table, 0, 0)) == 5  # with the silent one
+
+
+async def test_without_a_limit_nothing_more_is_asked(opened):
+    database = opened()
+    (job_id,) = await created(database, "ada")
+    asked = []
+    event.listen(
+        database.engine.sync_engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2].upper())
+    )
+    assert await claimed(database, None, job_id) is not None
+    assert [text.split()[0] for text in asked if not text.startswith("BEGIN")] == [
+        *("SELECT", "SELECT", "UPDATE"),  # the job, the request's lock, the lease
+        *("UPDATE", "INSERT", "UPDATE"),  # the image, its event, the request
+    ]

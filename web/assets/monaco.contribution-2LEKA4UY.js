@@ -1,0 +1,1 @@
+import{a,b}from"./chunk-URY2UWSJ.js";import"./chunk-B7ZUDITX.js";import"./chunk-WXJBLKMI.js";import"./chunk-XNMT6PK5.js";import"./chunk-MFQB75NU.js";import"./chunk-4L5RI3VG.js";export{b as getWorker,a as jsonDefaults};

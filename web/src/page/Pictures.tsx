@@ -1,0 +1,132 @@
+import { useMutation } from "@apollo/client/react";
+import { useState } from "react";
+import { RETRY, SELECT } from "./operations";
+import { AttemptNote, FailureNote, Troubles } from "./Troubles";
+import type { Image, Request } from "./types";
+import { PICTURE_STATES } from "./words";
+
+interface PicturesProps {
+  request: Request;
+  refresh: () => void;
+  onMade: () => void;
+}
+
+export function Pictures({ request, refresh, onMade }: PicturesProps) {
+  const made = request.models[0];
+  const [picked, setPicked] = useState(made?.sourceImage.index ?? null);
+  const [size, setSize] = useState(String(made?.sizeMm ?? 100));
+  const [select, { loading, error, data }] = useMutation(SELECT);
+  const isOpen = request.phase !== "CANCELLED" && request.phase !== "MODEL_GENERATION";
+  const isReady = request.images.some((image) => image.index === picked && image.imageStatus === "COMPLETED");
+  const noneCameOut = request.images.every((image) => image.imageStatus === "FAILED");
+
+  async function make() {
+    const input = { requestId: request.id, index: picked!, sizeMm: Number(size) };
+    const answer = await select({ variables: { input } }).catch(() => null);
+    if (answer?.data?.selectImage.request) onMade();
+  }
+
+  return (
+    <form
+      className="pictures"
+      data-compact={made !== undefined}
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (isReady && !loading) void make();
+      }}
+    >
+      <fieldset>
+        <legend>{!isOpen ? "The pictures" : made ? "Pick a picture for one more model" : "Pick a picture"}</legend>
+        <div className="grid">
+          {request.images.map((image) => (
+            <Picture
+              key={image.id}
+              image={image}
+              picked={image.index === picked}
+              open={isOpen}
+              cancelled={request.phase === "CANCELLED"}
+              onPick={() => setPicked(image.index)}
+              refresh={refresh}
+            />
+          ))}
+        </div>
+      </fieldset>
+      {noneCameOut && <p className="note">None of the four came out. Try one of them again, or write it another way.</p>}
+      {isOpen && !noneCameOut && (
+        <div className="size">
+          <label htmlFor="size">Longest side</label>
+          <span className="millimetres">
+            <input
+              id="size"
+              type="number"
+              inputMode="decimal"
+              min={1}
+              max={2000}
+              step="any"
+              required
+              value={size}
+              onChange={(event) => setSize(event.target.value)}
+            />
+            mm
+          </span>
+          <button className={made ? undefined : "main"} disabled={!isReady || loading}>
+            {picked === null ? "Pick a picture first" : `Make picture ${picked + 1} in 3D`}
+          </button>
+        </div>
+      )}
+      <Troubles error={error} userErrors={data?.selectImage.userErrors} />
+    </form>
+  );
+}
+
+interface PictureProps {
+  image: Image;
+  picked: boolean;
+  open: boolean;
+  cancelled: boolean;
+  onPick: () => void;
+  refresh: () => void;
+}
+
+function Picture({ image, picked, open, cancelled, onPick, refresh }: PictureProps) {
+  const [retry, { loading, error, data }] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const [broken, setBroken] = useState<string | null>(null);
+  const name = `Picture ${image.index + 1}`;
+  const isReady = image.imageStatus === "COMPLETED";
+  return (
+    <div className="picture" data-status={image.imageStatus} data-picked={picked}>
+      <label>
+        <input
+          type="radio"
+          name="picture"
+          value={image.index}
+          checked={picked}
+          disabled={!open || !isReady}
+          onChange={onPick}
+        />
+        <span className="frame" aria-hidden={!isReady}>
+          {image.imageUrl && (
+            <img
+              src={image.imageUrl}
+              alt={`${name}: ${image.prompt}`}
+              onError={() => {
+                // A link that has expired: there is a new one for the asking, once.
+                if (broken !== image.imageUrl) refresh();
+                setBroken(image.imageUrl);
+              }}
+            />
+          )}
+        </span>
+        <span className="caption">{name}<span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
+      </label>
+      <AttemptNote job={image.job} />
+      {image.failure && image.imageStatus === "FAILED" && <FailureNote failure={image.failure} />}
+      {image.imageStatus === "FAILED" && !cancelled && (
+        <button type="button" disabled={loading} onClick={() => void retry().catch(() => null)}>
+          Try {name.toLowerCase()} again
+        </button>
+      )}
+      <Troubles error={error} userErrors={data?.retryImage.userErrors} />
+    </div>
+  );
+}

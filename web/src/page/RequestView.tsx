@@ -1,0 +1,137 @@
+import { useMutation, useQuery } from "@apollo/client/react";
+import { useEffect, useRef, useState } from "react";
+import { followRequest } from "./following";
+import { ModelView } from "./ModelView";
+import { CANCEL, DELETE, REQUEST } from "./operations";
+import { Pictures } from "./Pictures";
+import { go, Place } from "./place";
+import { Troubles } from "./Troubles";
+import type { Request } from "./types";
+import { statusWords, when } from "./words";
+
+const ACTIVE = ["IMAGE_GENERATION", "MODEL_GENERATION"];
+// Attempts that will be repeated are no events: they are asked for.
+const POLL_MS = 15_000;
+
+export function RequestView({ id }: { id: string }) {
+  const { data, error, refetch, startPolling, stopPolling } = useQuery(REQUEST, {
+    variables: { id },
+    fetchPolicy: "cache-and-network",
+    nextFetchPolicy: "cache-first",
+  });
+  const request = data?.request;
+  const isThere = request != null;
+  const isActive = isThere && ACTIVE.includes(request.phase);
+
+  useEffect(() => {
+    if (!isThere) return;
+    const stop = new AbortController();
+    // The newest event once more: if it is of a model's progress, it says whether that is an estimate.
+    void followRequest(id, Math.max(0, request.lastEventSequence - 1), stop.signal);
+    return () => stop.abort();
+    // Where to begin is asked once; from there on, the following has its own cursor.
+  }, [id, isThere]);
+
+  useEffect(() => {
+    if (isActive) startPolling(POLL_MS);
+    return stopPolling;
+  }, [isActive, startPolling, stopPolling]);
+
+  useEffect(() => {
+    if (request) document.title = `${statusWords({ ...request, model: request.models[0] ?? null })}: ${request.originalPrompt.slice(0, 40)} – Maquette`;
+  });
+
+  if (request) return <Found request={request} refresh={() => void refetch()} />;
+  if (request === null) return <Gone />;
+  if (!error) return <p className="note" role="status">One moment …</p>;
+  return (
+    <div>
+      <Troubles error={error} />
+      <button onClick={() => void refetch()}>Try again</button>
+    </div>
+  );
+}
+
+function Gone() {
+  return (
+    <div className="gone">
+      <h1>There is no such request</h1>
+      <p>It may have been deleted, or it belongs to somebody else.</p>
+      <Place to={null} className="button">Make something new</Place>
+    </div>
+  );
+}
+
+function Found({ request, refresh }: { request: Request; refresh: () => void }) {
+  const [shown, setShown] = useState<string | null>(null);
+  const model = request.models.find((each) => each.id === shown) ?? request.models[0];
+  return (
+    <article className="found">
+      <div className="title">
+        <h1>{request.originalPrompt}</h1>
+        <p className="meta">
+          <span className="status" data-phase={request.phase}>{statusWords({ ...request, model: request.models[0] ?? null })}</span>
+          <time dateTime={request.createdAt}>{when(request.createdAt)}</time>
+        </p>
+        {request.prompt !== request.originalPrompt && (
+          <details>
+            <summary>Words that the pictures are drawn from</summary>
+            <p>{request.prompt}</p>
+          </details>
+        )}
+        <Actions request={request} />
+      </div>
+      <Pictures request={request} refresh={refresh} onMade={() => setShown(null)} />
+      {request.models.length > 1 && (
+        <fieldset className="models">
+          <legend>Models made</legend>
+          {request.models.map((each, place) => (
+            <label key={each.id}>
+              <input type="radio" name="model" checked={each === model} onChange={() => setShown(each.id)} />
+              <span>Model {request.models.length - place}: picture {each.sourceImage.index + 1}, {each.sizeMm} mm</span>
+            </label>
+          ))}
+        </fieldset>
+      )}
+      {model && <ModelView key={model.id} model={model} refresh={refresh} />}
+    </article>
+  );
+}
+
+function Actions({ request }: { request: Request }) {
+  const variables = { input: { requestId: request.id } };
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [cancel, cancelling] = useMutation(CANCEL, { variables });
+  const [remove, removing] = useMutation(DELETE, { variables });
+
+  async function confirmed() {
+    dialog.current?.close();
+    const answer = await remove().catch(() => null);
+    if (!answer?.data?.deleteRequest.deletedRequestId) return;
+    go(null);
+    const cache = answer && removing.client.cache;
+    cache.evict({ id: cache.identify({ __typename: "GenerationRequest", id: request.id })! });
+    cache.gc();
+  }
+
+  return (
+    <>
+      <p className="actions">
+        {ACTIVE.includes(request.phase) || request.phase === "AWAITING_SELECTION" ? (
+          <button disabled={cancelling.loading} onClick={() => void cancel().catch(() => null)}>Cancel</button>
+        ) : null}
+        <button className="danger" disabled={removing.loading} onClick={() => dialog.current?.showModal()}>Delete</button>
+      </p>
+      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} />
+      <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} />
+      <dialog ref={dialog} aria-labelledby="delete-title">
+        <h2 id="delete-title">Delete this request?</h2>
+        <p>Its pictures, its models and their files go with it. This cannot be undone.</p>
+        <p className="actions">
+          <button onClick={() => dialog.current?.close()}>Keep it</button>
+          <button className="danger main" onClick={() => void confirmed()}>Delete</button>
+        </p>
+      </dialog>
+    </>
+  );
+}

@@ -1,0 +1,39 @@
+import { CombinedGraphQLErrors } from "@apollo/client";
+import type { Failure, Job, UserError } from "./types";
+
+interface TroublesProps {
+  error: Error | undefined;
+  userErrors?: UserError[] | undefined;
+  kept?: string;
+}
+
+/** What went wrong with something that the visitor asked for. */
+export function Troubles({ error, userErrors = [], kept }: TroublesProps) {
+  const messages = userErrors.map((each) => each.message);
+  if (error) messages.push(words(error, kept));
+  return messages.length > 0 && <p role="alert" className="trouble">{messages.join(" ")}</p>;
+}
+
+function words(error: Error, kept = ""): string {
+  if (CombinedGraphQLErrors.is(error)) return error.errors.map((each) => each.message).join(" ");
+  return `The server cannot be reached now. ${kept}`;
+}
+
+/** Why an image or a model failed. */
+export function FailureNote({ failure }: { failure: Failure }) {
+  return (
+    <p className="trouble">
+      {failure.message} <span className="code">{failure.code.toLowerCase().replaceAll("_", " ")}</span>
+    </p>
+  );
+}
+
+/** That an attempt failed and another follows, while that is so. */
+export function AttemptNote({ job }: { job: Job }) {
+  if (!job.failure || job.nextAttemptAt === null) return null;
+  return (
+    <p className="note">
+      {job.failure.message} It is tried again (attempt {Math.min(job.attempts + 1, job.maxAttempts)} of {job.maxAttempts}).
+    </p>
+  );
+}
