@@ -19,6 +19,15 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
+def _has_host(url: str) -> bool:
+    """Whether a URL has a host, and no port that is none."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
 class SettingsError(Exception):
     """A setting is wrong or half there. The message is one line that names it and says what to do."""
 
@@ -101,15 +110,26 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: SecretStr) -> SecretStr:
-        if not value.get_secret_value().startswith(("sqlite+aiosqlite:///", "mysql+aiomysql://")):
+        url = value.get_secret_value()
+        if url.startswith("sqlite+aiosqlite:///"):
+            if url.removeprefix("sqlite+aiosqlite:///") in {"", ":memory:"}:
+                raise ValueError("must name a file after sqlite+aiosqlite:///")
+        elif not url.startswith("mysql+aiomysql://"):
             raise ValueError("must start with sqlite+aiosqlite:/// or mysql+aiomysql://")
+        elif not (_has_host(url) and urlsplit(url).path.strip("/")):
+            raise ValueError("must be mysql+aiomysql://user:password@host:port/database, the port a number")
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"rediss?://.", value.get_secret_value()):
+        if value is None:
+            return None
+        url = value.get_secret_value()
+        if not re.match(r"rediss?://.", url):
             raise ValueError("must start with redis:// or rediss://")
+        if not (_has_host(url) and re.fullmatch(r"(/\d*)?", urlsplit(url).path)):
+            raise ValueError("must be redis://:password@host:port/number, port and number being numbers")
         return value
 
     @field_validator("s3_bucket")
@@ -126,8 +146,7 @@ class Settings(BaseSettings):
     def _check_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not (re.match("https?://", value) and _has_host(value)):
             raise ValueError("must be an http or https URL with a host")
         return value.rstrip("/")
 
