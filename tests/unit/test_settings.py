@@ -12,7 +12,6 @@ from settings import Settings, SettingsError, load
 TENCENT = {"TENCENTCLOUD_SECRET_ID": "very-secret-id", "TENCENTCLOUD_SECRET_KEY": "very-secret-key"}
 
 
-
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
