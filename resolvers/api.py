@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import strawberry
 from graphql import GraphQLError
 from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
@@ -17,6 +20,16 @@ from schema.scalars import SCALARS
 
 CACHED_DOCUMENTS = 256
 TOKEN_LIMIT = 2_000
+
+
+class DocumentCache(ParserCache):
+    """Strawberry's, whose syntax errors pass by `ErrorCodes`: here they are left to the parsing that follows."""
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        with contextlib.suppress(GraphQLError):
+            context.graphql_document = self.cached_parse_document(context.query, **context.parse_options)
+        yield
 
 
 class Schema(strawberry.Schema):
@@ -36,7 +49,7 @@ schema = Schema(
         ErrorCodes,
         lambda: MaxTokensLimiter(max_token_count=TOKEN_LIMIT),
         # The order of the caches is fixed by what they cache: documents, then whether they are valid.
-        lambda: ParserCache(maxsize=CACHED_DOCUMENTS),
+        lambda: DocumentCache(maxsize=CACHED_DOCUMENTS),
         lambda: ValidationCache(maxsize=CACHED_DOCUMENTS),
     ],
 )

@@ -25,8 +25,10 @@ class ErrorCodes(MaskErrors):
         if isinstance(error, GraphQLSyntaxError):
             return _with_code(error, ErrorCode.GRAPHQL_PARSE_FAILED)
         if cause is None and error.path is None:
-            coercion = error.message.startswith("Variable '$")
-            return _with_code(error, ErrorCode.BAD_USER_INPUT if coercion else ErrorCode.GRAPHQL_VALIDATION_FAILED)
+            return _with_code(error, ErrorCode.GRAPHQL_VALIDATION_FAILED)
+        if isinstance(cause, GraphQLError) and (error.path is None or error.message.startswith("Argument '")):
+            # Variables are no part of the validation: what is wrong with them is found when they are used.
+            return _with_code(error, ErrorCode.BAD_USER_INPUT)
         if cause is not None and is_unavailable(cause):
             log.warning("a field failed: the database is away", path=error.path, error=str(cause))
             return _moved(error, api_error(ErrorCode.UNAVAILABLE, "The database does not answer. Try again soon."))
