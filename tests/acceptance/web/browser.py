@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import jwt
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket, async_playwright
 
@@ -26,6 +28,7 @@ WEBGL = ["--enable-unsafe-swiftshader", "--use-angle=swiftshader"]
 WIDE, NARROW = 1280, 390
 SECONDS = 30
 SERIOUS = {"serious", "critical"}
+SECRET = "a secret of thirty-two bytes and more"
 HERE = {"127.0.0.1", "localhost"}
 
 
@@ -41,7 +44,10 @@ async def chromium(*, webgl: bool = True) -> AsyncIterator[Browser]:
 
 
 class Visitor:
-    """Someone with browser tabs of one kind. `strangers` are the foreign addresses they met, `complaints` the console's."""
+    """Someone with browser tabs of one kind.
+
+    `strangers` are the foreign addresses that they met, `complaints` the console's errors and warnings.
+    """
 
     def __init__(self, context: BrowserContext) -> None:
         self.context = context
@@ -90,6 +96,11 @@ async def assert_accessible(page: Page) -> None:
     ]
     assert findings == []
     assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def token(user: str, seconds: float = 600) -> str:
+    """A token for the program of the fixture `guarded`, good for so long."""
+    return jwt.encode({"sub": user, "exp": time.time() + seconds}, SECRET, "HS256")
 
 
 def request_id(page: Page) -> str:

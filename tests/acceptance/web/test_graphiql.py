@@ -9,9 +9,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Program
-from tests.acceptance.web.browser import Visitor
-from tests.acceptance.web.test_tokens import guarded as guarded
-from tests.acceptance.web.test_tokens import token
+from tests.acceptance.web.browser import Visitor, token
 
 TABS = ["Create", "Follow", "Select", "Read", "Retry", "Cancel", "Delete", "List", "Events", "Queues"]
 

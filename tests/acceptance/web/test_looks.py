@@ -35,7 +35,7 @@ async def test_every_state_can_be_used_by_everyone(
         await expect(page.locator(".connection")).to_have_text("Live")
         await look(page, "empty")
         await page.get_by_label("Your words").fill(" ")
-        await ask_for(page, "A lantern with windows like leaves, for a tea light fail:2 delay:3=3 model-delay=3 model-silent")
+        await ask_for(page, "A lantern with windows like leaves fail:2 delay:3=3 model-delay=3 model-silent")
         await expect(page.locator(".notes")).to_contain_text("The picture was refused.")
         await look(page, "drawing")
         await expect(status(page)).to_have_text("Pick a picture")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import zipfile
 from pathlib import Path
+from typing import Literal
 
-from playwright.async_api import Browser, Locator, Page, expect
+import pytest
+from playwright.async_api import Locator, Page, expect
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase
@@ -14,6 +16,12 @@ from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
 PAGE = 12
+LISTEN = """() => {
+  window.said = [];
+  const region = document.querySelector("[aria-live]");
+  const changes = { characterData: true, childList: true, subtree: true };
+  new MutationObserver(() => said.push(region.textContent)).observe(region, changes);
+}"""
 
 
 async def ask_for(page: Page, prompt: str) -> None:
@@ -58,7 +66,7 @@ async def test_the_whole_job(embedded: Program, visitor: Visitor, tmp_path: Path
     await expect(picture(page, 4)).to_contain_text("Ready")
     await expect_model(page)
     await expect(page.locator(".facts")).to_contain_text("A slicer takes it as it is.")
-    await expect(page.locator(".facts")).to_contain_text(re.compile(r"80 × [\d.]+ × [\d.]+ mm"))
+    await expect(page.locator(".facts")).to_contain_text(re.compile(r"80 \S [\d.]+ \S [\d.]+ mm"))
     await expect(page.locator("aside li").first).to_contain_text("Ready to print")
 
     endings = []
@@ -125,6 +133,17 @@ async def test_what_happened_while_the_network_was_away_is_caught_up(
     await expect(page.locator(".connection")).to_have_text(re.compile("Live"))
 
 
+async def test_a_device_that_is_offline_says_so_and_comes_back(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A crab delay:1=2")
+    await expect(page.locator(".connection")).to_have_text("Live")
+    await visitor.context.set_offline(True)
+    await expect(page.locator(".connection")).to_contain_text("No network")
+    await visitor.context.set_offline(False)
+    await expect(page.locator(".connection")).to_have_text("Live")
+    await expect(picture(page, 2)).to_contain_text("Ready")
+
+
 async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
 ) -> None:
@@ -141,10 +160,11 @@ async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     assert prompts.count("A dog, once") == 1
 
 
+@pytest.mark.parametrize("sockets", ["refused", "swallowed"])
 async def test_where_websockets_are_blocked_sse_brings_the_events(
-    embedded: Program, visitor: Visitor, wire: Wire
+    embedded: Program, visitor: Visitor, wire: Wire, sockets: Literal["refused", "swallowed"]
 ) -> None:
-    wire.refuses_sockets = True
+    wire.sockets = sockets
     page = await visitor.open(wire.url)
     await ask_for(page, "A fish delay:2=2 model-delay=3 model-silent")
     await expect(page.locator(".connection")).to_have_text("Live, by event stream")
@@ -153,17 +173,15 @@ async def test_where_websockets_are_blocked_sse_brings_the_events(
     await make(page, 2)
     await expect(page.locator(".progress")).to_contain_text(re.compile(r"\d+ % \(estimated\)"))
     await expect_model(page)
-    assert wire.refused > 0
+    assert wire.blocked > 0
 
 
-async def test_when_websockets_come_back_they_are_used_again(
-    embedded: Program, visitor: Visitor, wire: Wire
-) -> None:
-    wire.refuses_sockets = True
+async def test_when_websockets_come_back_they_are_used_again(embedded: Program, visitor: Visitor, wire: Wire) -> None:
+    wire.sockets = "refused"
     page = await visitor.open(wire.url)
     await ask_for(page, "A newt")
     await expect(page.locator(".connection")).to_have_text("Live, by event stream")
-    wire.refuses_sockets = False
+    wire.sockets = "passed"
     await expect(page.locator(".connection")).to_have_text("Live")
 
 
@@ -204,7 +222,9 @@ async def test_why_a_picture_is_waited_for_is_told(embedded: Program, visitor: V
     await expect(picture(page, 2)).to_contain_text("Ready")
     # Of an attempt that will be repeated there is no event: the page asks now and then, and when it is loaded.
     await page.reload()
-    await expect(page.locator(".notes li")).to_contain_text("Picture 1The painter has too much to do. It is tried again.")
+    await expect(page.locator(".notes li")).to_contain_text(
+        "Picture 1The painter has too much to do. It is tried again."
+    )
     await page.get_by_role("button", name="Cancel").click()
     await expect(picture(page, 1)).to_contain_text("Cancelled")
 
@@ -295,13 +315,7 @@ async def tab_to(page: Page, wanted: Locator) -> None:
 
 async def test_a_screen_reader_is_told_what_happens(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
-    await page.evaluate(
-        """() => {
-          window.said = [];
-          const region = document.querySelector('[aria-live]');
-          new MutationObserver(() => said.push(region.textContent)).observe(region, {characterData: true, childList: true, subtree: true});
-        }"""
-    )
+    await page.evaluate(LISTEN)
     await ask_for(page, "A swan fail:2 model-delay=2")
     await expect(status(page)).to_have_text("Pick a picture")
     await make(page, 1)

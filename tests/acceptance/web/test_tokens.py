@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import Any
-
-import jwt
-import pytest
 from playwright.async_api import Page, expect
 
-from tests.acceptance.program import Program, running
-from tests.acceptance.web.browser import Visitor, assert_accessible
+from tests.acceptance.program import Program
+from tests.acceptance.web.browser import Visitor, assert_accessible, token
 from tests.acceptance.web.test_page import ask_for, expect_model, make, picture, status
 from tests.acceptance.web.wire import Wire
-
-SECRET = "a secret of thirty-two bytes and more"
-
-
-def token(user: str, seconds: float = 600) -> str:
-    claims: dict[str, Any] = {"sub": user, "exp": time.time() + seconds}
-    return jwt.encode(claims, SECRET, "HS256")
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    environment = {"JWT_SECRET": SECRET, "MAX_ACTIVE_REQUESTS": "0"}
-    with running(tmp_path_factory.mktemp("guarded"), environment, served=False) as program:
-        yield program
 
 
 async def enter(page: Page, token: str) -> None:
@@ -57,7 +37,7 @@ async def test_the_whole_job_with_a_token(guarded: Program, visitor: Visitor) ->
 
 
 async def test_sse_with_a_token(guarded: Program, visitor: Visitor) -> None:
-    async with Wire(guarded.port, refuses_sockets=True) as wire:
+    async with Wire(guarded.port, sockets="refused") as wire:
         page = await visitor.open(wire.url)
         await enter(page, token("carol"))
         await ask_for(page, "A stork with a token delay:0=2")

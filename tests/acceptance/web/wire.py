@@ -1,25 +1,25 @@
-"""A line between browser and program that can be cut, and that can refuse WebSockets as some proxies do."""
+"""A line between browser and program that can be cut, and that can block WebSockets as some proxies do."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 CHUNK = 64 << 10
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class Wire:
-    """Forwards a port of its own to the program's."""
+    """Forwards a port of its own to the program's. `sockets` says what becomes of WebSockets."""
 
-    def __init__(self, target: int, *, refuses_sockets: bool = False) -> None:
+    def __init__(self, target: int, *, sockets: Literal["passed", "refused", "swallowed"] = "passed") -> None:
         self._target = target
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self.refuses_sockets = refuses_sockets
-        self.refused = 0
+        self.sockets = sockets
+        self.blocked = 0
         self.port = 0
 
     @property
@@ -58,8 +58,10 @@ class Wire:
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError), contextlib.closing(writer):
             first = await reader.read(CHUNK)
-            if self.refuses_sockets and b"upgrade: websocket" in first.lower():
-                self.refused += 1
+            if self.sockets != "passed" and b"upgrade: websocket" in first.lower():
+                self.blocked += 1
+                if self.sockets == "swallowed":
+                    await reader.read()
                 writer.write(REFUSAL)
                 await writer.drain()
                 return

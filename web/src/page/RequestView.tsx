@@ -21,6 +21,7 @@ export function RequestView({ id }: { id: string }) {
     nextFetchPolicy: "cache-first",
   });
   const request = data?.request;
+  const refresh = () => void refetch().catch(() => null);
   const isThere = request != null;
   const isActive = isThere && ACTIVE.includes(request.phase);
 
@@ -39,16 +40,23 @@ export function RequestView({ id }: { id: string }) {
   }, [isActive, startPolling, stopPolling]);
 
   useEffect(() => {
+    // Links to files expire; who comes back to the page after a while finds new ones.
+    const seen = () => document.visibilityState === "visible" && refetch().catch(() => null);
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, [refetch]);
+
+  useEffect(() => {
     if (request) document.title = `${statusWords({ ...request, model: request.models[0] ?? null })}: ${request.originalPrompt.slice(0, 40)} – Maquette`;
   });
 
-  if (request) return <Found request={request} refresh={() => void refetch()} />;
+  if (request) return <Found request={request} refresh={refresh} />;
   if (request === null) return <Gone />;
   if (!error) return <p className="note" role="status">One moment …</p>;
   return (
     <div>
       <Troubles error={error} />
-      <button onClick={() => void refetch()}>Try again</button>
+      <button onClick={refresh}>Try again</button>
     </div>
   );
 }
