@@ -37,7 +37,7 @@ def model(name: str) -> bytes:
                 archive.writestr("model/material.mtl", "newmtl m\n")
             return content.getvalue()
         case "large.glb":
-            return bytes(trimesh.creation.icosphere(7).export(file_type="glb"))
+            return bytes(trimesh.creation.icosphere(6).export(file_type="glb"))
         case "broken.glb":
             return model("box.glb")[:200] + bytes(len(model("box.glb")) - 200)
         case "page.html":
