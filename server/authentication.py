@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from jwt import PyJWKClient, PyJWKClientConnectionError
@@ -44,6 +45,18 @@ class Authenticator:
         if scheme.lower() != "bearer" or not token.strip():
             raise Unauthenticated("Send a token: `Authorization: Bearer …`.")
         return _caller(await self._claims(token.strip()))
+
+    async def check(self) -> None:
+        """Fetch the key set, where there is one; raises `KeysUnavailable`."""
+        if self._key_set is None:
+            return
+        try:
+            await asyncio.to_thread(self._key_set.get_signing_keys, refresh=True)
+        except (jwt.PyJWTError, ValueError) as error:
+            host = urlsplit(self._key_set.uri).hostname
+            raise KeysUnavailable(
+                f"JWT_JWKS_URL: {host} gives no key set ({type(error).__name__}); correct the URL, or mend the host"
+            ) from None
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
