@@ -20,9 +20,10 @@ from db.secrets import shared_secret
 from db.session import Database, is_unavailable
 from providers.load import prompt_provider
 from server import health, sse
-from server.authentication import Authenticator, KeysUnavailable, Unauthenticated
+from server.authentication import Unauthenticated
 from server.files import file_route
 from server.graphql import Endpoint
+from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
@@ -57,9 +58,8 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         await prepare_database(resources.database)
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
-        app.state.maquette = State(
+        app.state.maquette = State.made(
             resources,
-            Authenticator(configured),
             Links(await shared_secret(resources.database, "links")),
             Optimizer(prompts, configured.prompt_timeout_seconds),
         )
@@ -72,7 +72,7 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    await app.state.endpoint.close_sockets()
+    await app.state.endpoint.sockets.close()
     app.state.hub.close()
 
 
