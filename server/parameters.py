@@ -29,6 +29,8 @@ def decode(text: bytes | str, kind: Any) -> Any:
     """JSON as the type has it; raises `Malformed`. Stricter than Python's own: no NaN, no endless numbers."""
     try:
         return msgspec.json.decode(text, type=kind)
+    except UnicodeError:
+        raise Malformed("JSON must be in UTF-8") from None
     except msgspec.MsgspecError as error:
         raise Malformed(str(error)) from None
     except RecursionError:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -16,6 +16,8 @@ from starlette.types import Receive, Scope, Send
 from server.transport import aborter
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+
+CLOSING_SECONDS = 1.0
 
 
 class Ending(Enum):
@@ -68,6 +70,10 @@ class Stream(Response):
                     await self._send(send, self._farewell if ending is Ending.EXPIRED else "", more=False)
             except TimeoutError:
                 aborter(receive)()
+                # Until the server knows that it is gone: it would tell of a response that was not completed.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSING_SECONDS):
+                        await receive()
 
     async def _last(self, receive: Receive, send: Send) -> Ending:
         tasks = [asyncio.create_task(self._pump(send)), asyncio.create_task(self._watch(receive, send))]
