@@ -111,6 +111,14 @@ def openai() -> Iterator[OpenAI]:
         yield standin
 
 
+@pytest.fixture(scope="session")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """An embedded program that is not patient, for what clients meet whichever way it is run."""
+    patience = {"MAX_ACTIVE_REQUESTS": "0", "INIT_TIMEOUT_SECONDS": "1", "SLOW_CLIENT_SECONDS": "1"}
+    with running(tmp_path_factory.mktemp("face"), patience, served=False) as program:
+        yield program
+
+
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
     """Makes clients of a program, and closes them."""
