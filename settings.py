@@ -87,6 +87,22 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     public_url: str | None = None
     max_active_requests: int = Field(20, ge=0)
+
+    max_body_bytes: int = Field(128 << 10, ge=1024)
+    max_message_bytes: int = Field(128 << 10, ge=1024)
+    max_query_depth: int = Field(16, ge=1)
+    max_query_aliases: int = Field(30, ge=0)
+    max_query_directives: int = Field(30, ge=0)
+    max_query_tokens: int = Field(1_000, ge=1)
+    max_query_cost: int = Field(40_000, ge=1)
+    max_connections_per_user: int = Field(100, ge=0)
+    max_subscriptions_per_user: int = Field(1_000, ge=0)
+    max_subscriptions_per_connection: int = Field(100, ge=1)
+    persisted_query_bytes: int = Field(8 << 20, ge=0)
+    request_timeout_seconds: Seconds = 30
+    init_timeout_seconds: Seconds = 10
+    slow_client_seconds: Seconds = 20
+
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

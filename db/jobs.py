@@ -211,10 +211,14 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
 
 
 async def count_stuck(database: Database, table: Table, seconds: float) -> int:
-    """Jobs that should have been in hand for so long, and are not."""
-    before = utc_now() - timedelta(seconds=seconds)
+    """Jobs that should have been in hand for so long, and are not. To wait for a slot of the account is fine."""
+    now = utc_now()
+    before = now - timedelta(seconds=seconds)
+    most = slots.limit_of(table).scalar_subquery()
+    others = table.alias()
+    held = select(func.count()).select_from(others).where(slots.holding(others, now)).scalar_subquery()
     stuck = or_(
-        and_(table.c.status == JobStatus.PENDING, table.c.available_at <= before),
+        and_(table.c.status == JobStatus.PENDING, table.c.available_at <= before, or_(most.is_(None), held < most)),
         and_(table.c.status == JobStatus.RUNNING, table.c.lease_expires_at <= before),
     )
     async with database.reading() as connection:

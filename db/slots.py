@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.functions import Function
@@ -43,7 +43,7 @@ def limit_of(table: Table) -> Select[tuple[int | None]]:
     return select(account_limits.c.max_concurrent).where(account_limits.c.jobs == table.name)
 
 
-def holding(table: Table, now: datetime) -> ColumnElement[bool]:
+def holding(table: FromClause, now: datetime) -> ColumnElement[bool]:
     """True of the rows of jobs that hold a slot."""
     # The statuses are all that have a lease, and what the index begins with.
     unended = table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING))

@@ -1,4 +1,4 @@
-"""The client of an OpenAI-compatible service: one POST, bounded in size and time, with its errors told apart."""
+"""The client of an OpenAI-compatible service: one request, bounded in size and time, with its errors told apart."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 
 from events.outcome import FailureCode
+from providers.addresses import authority
 from providers.openai_errors import refusal, request_id
 from providers.protocol import ProviderError
 from settings import Settings
 
 CONNECT_SECONDS = 10
+MODELS_LIMIT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,36 @@ class OpenAIClient:
 
     async def post(self, path: str, body: dict[str, Any], limit_bytes: int) -> Answer:
         """POST `body` to `path` under the base URL. Raises `ProviderError`."""
+        return await self._ask("POST", path, body, limit_bytes)
+
+    async def check(self, setting: str, model: str) -> None:
+        """Ask which models there are, which costs nothing. Raises `ProviderError`, naming the setting to correct.
+
+        `setting` is the one that names the `model`.
+        """
+        host = authority(self._base_url)
         try:
-            async with self._http.stream("POST", self._base_url + path, json=body) as response:
+            answer = await self._ask("GET", "/models", None, MODELS_LIMIT_BYTES)
+        except ProviderError as error:
+            match error.failure.code:
+                case FailureCode.PROVIDER_BUSY:
+                    return
+                case FailureCode.PROVIDER_MISCONFIGURED:
+                    advice = f"OPENAI_API_KEY: {host} refuses it; set one that is good there"
+                case FailureCode.PROVIDER_REJECTED:
+                    advice = f"OPENAI_BASE_URL: {host} knows no /models under it; does it end as it should, in /v1?"
+                case _:
+                    advice = f"OPENAI_BASE_URL: {host}: {error} Correct it, or wait"
+            raise ProviderError(error.failure.code, advice, error.failure.retryable) from None
+        listed = answer.body.get("data")
+        names = {item.get("id") for item in listed if isinstance(item, dict)} if isinstance(listed, list) else set()
+        if names and model not in names:
+            advice = f"{setting}: {host} has no model {model}; set one that it lists"
+            raise ProviderError(FailureCode.PROVIDER_MISCONFIGURED, advice, retryable=False)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None, limit_bytes: int) -> Answer:
+        try:
+            async with self._http.stream(method, self._base_url + path, json=body) as response:
                 content = await _read(response, limit_bytes)
         except httpx.TimeoutException:
             raise _unavailable("The service did not answer in time.") from None

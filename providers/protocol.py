@@ -1,6 +1,8 @@
 """What a provider is: three small protocols, what they take and give, and the one error they raise.
 
-A provider is a class made once per process with the settings as its only argument and closed with `aclose()`.
+A provider is a class made once per process with the settings as its only argument and closed with `aclose()`. It may
+have `async def check(self) -> None`, which `maquette doctor` calls: it must cost nothing, and raises a `ProviderError`
+whose message is one line that says what is wrong and what to do.
 """
 
 from __future__ import annotations

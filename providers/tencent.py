@@ -28,6 +28,7 @@ from settings import Settings
 CONNECT_SECONDS = 10
 CALLS_A_SECOND = 20
 LIMIT_BYTES = 1 << 20
+NO_JOB = "1"
 
 # At DEBUG the SDK logs whole requests: keys' names, signatures, pictures.
 logging.getLogger("tencentcloud_sdk_common").setLevel(logging.INFO)
@@ -46,6 +47,7 @@ class TencentClient:
     def __init__(self, settings: Settings, service: str, version: str) -> None:
         self._secrets = (settings.tencentcloud_secret_id, settings.tencentcloud_secret_key)
         self._client = _sdk_client(settings, service, version)
+        self._host = authority(settings.tencentcloud_endpoint or f"https://{service}.tencentcloudapi.com")
         self._client.http_client.event_hooks["response"].append(_check_response)
         self._pace = Pace(CALLS_A_SECOND)
 
@@ -72,6 +74,24 @@ class TencentClient:
         except ProviderError as error:
             error.job_ended = error.failure.provider_code == "FailedOperation.JobNotExist"
             raise
+
+    async def check(self, action: str) -> None:
+        """Ask after a job that nobody has submitted, which costs nothing: the keys are good if it is not found.
+
+        Raises `ProviderError`, naming the setting to correct.
+        """
+        try:
+            await self.query(action, NO_JOB)
+        except ProviderError as error:
+            match error.failure.code:
+                case FailureCode.PROVIDER_REJECTED | FailureCode.PROVIDER_BUSY:
+                    return
+                case FailureCode.PROVIDER_MISCONFIGURED:
+                    names = "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY"
+                    advice = f"{names}: {error} Correct them, or give the account service, rights and credit"
+                case _:
+                    advice = f"TENCENTCLOUD_ENDPOINT: {self._host}: {error} Correct it, or wait"
+            raise ProviderError(error.failure.code, advice, error.failure.retryable) from None
 
     def failed(self, code: object, words: object, request_id: str | None) -> ProviderError:
         """The error of a job that ended with an error code of its own."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import strawberry
+from graphql import DocumentNode
 
 from resolvers.loaders import make_loaders
 from schema import context as schema_context
@@ -17,16 +18,12 @@ from tasks.resources import Resources
 
 @dataclass(slots=True)
 class Context(schema_context.Context):
-    """`cut_off` ends the caller's connection, because its client does not read.
-
-    On a WebSocket, `connection` is it, and `connection_params` is what its `connection_init` carried.
-    """
+    """`cut_off` ends the caller's connection, because its client does not read; `document` is what is executed."""
 
     resources: Resources
     optimizer: Optimizer
     cut_off: Callable[[], None]
-    connection: object = None
-    connection_params: Mapping[str, object] | None = None
+    document: DocumentNode | None = None
 
 
 def make_context(
@@ -36,7 +33,6 @@ def make_context(
     url_of: Callable[[str], Awaitable[str]],
     events_url_of: Callable[[str], str],
     cut_off: Callable[[], None],
-    connection: object,
 ) -> Context:
     return Context(
         caller=caller,
@@ -48,7 +44,6 @@ def make_context(
         resources=resources,
         optimizer=optimizer,
         cut_off=cut_off,
-        connection=connection,
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 
 import structlog
-from graphql import GraphQLError, GraphQLSyntaxError
-from strawberry.extensions import MaskErrors
+from graphql import GraphQLError
 
 from db.session import is_unavailable
 from schema.errors import ErrorCode, api_error
@@ -14,36 +13,29 @@ from schema.errors import ErrorCode, api_error
 log = structlog.get_logger(__name__)
 
 
-class ErrorCodes(MaskErrors):
-    """Gives a code to each error that has none."""
-
-    def __init__(self) -> None:
-        super().__init__(should_mask_error=lambda error: "code" not in (error.extensions or {}))
-
-    def anonymise_error(self, error: GraphQLError) -> GraphQLError:
-        cause = error.original_error
-        if isinstance(error, GraphQLSyntaxError):
-            return _with_code(error, ErrorCode.GRAPHQL_PARSE_FAILED)
-        if cause is None and error.path is None:
-            return _with_code(error, ErrorCode.GRAPHQL_VALIDATION_FAILED)
-        if isinstance(cause, GraphQLError) and (error.path is None or error.message.startswith("Argument '")):
-            # Variables are no part of the validation: what is wrong with them is found when they are used.
-            return _with_code(error, ErrorCode.BAD_USER_INPUT)
-        if cause is not None and is_unavailable(cause):
-            log.warning("a field failed: the database is away", path=error.path, error=str(cause))
-            return _moved(error, api_error(ErrorCode.UNAVAILABLE, "The database does not answer. Try again soon."))
-        message_id = secrets.token_hex(6)
-        log.error("a field failed", path=error.path, message_id=message_id, exc_info=cause or error)
-        return _moved(
-            error,
-            api_error(
-                ErrorCode.INTERNAL_SERVER_ERROR, f"Something went wrong on our side. The log has it as {message_id}."
-            ),
-        )
+def coded(error: GraphQLError) -> GraphQLError:
+    """An error of an execution as the client may see it: with a code, and nothing internal."""
+    if "code" in (error.extensions or {}):
+        return error
+    cause = error.original_error
+    if error.path is None and (cause is None or isinstance(cause, GraphQLError)):
+        return _moved(error, api_error(ErrorCode.BAD_USER_INPUT, error.message))
+    if isinstance(cause, GraphQLError) and error.message.startswith("Argument '"):
+        # A variable may be null where an argument with a default must not be: that shows at its field.
+        return _moved(error, api_error(ErrorCode.BAD_USER_INPUT, error.message))
+    return _moved(error, internal(cause or error, path=error.path))
 
 
-def _with_code(error: GraphQLError, code: ErrorCode) -> GraphQLError:
-    return _moved(error, GraphQLError(error.message, extensions={**(error.extensions or {}), "code": code.value}))
+def internal(cause: BaseException, **where: object) -> GraphQLError:
+    """What is told of a fault of ours. The log has the rest."""
+    if is_unavailable(cause):
+        log.warning("an operation failed: the database is away", **where, error=str(cause))
+        return api_error(ErrorCode.UNAVAILABLE, "The database does not answer. Try again soon.")
+    message_id = secrets.token_hex(6)
+    log.error("an operation failed", **where, message_id=message_id, exc_info=cause)
+    return api_error(
+        ErrorCode.INTERNAL_SERVER_ERROR, f"Something went wrong on our side. The log has it as {message_id}."
+    )
 
 
 def _moved(where: GraphQLError, error: GraphQLError) -> GraphQLError:

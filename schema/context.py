@@ -15,10 +15,11 @@ from db.session import Database
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. An operator sees the queues, and nobody else's requests."""
+    """Who asks, and until when (Unix time). An operator sees the queues, and nobody else's requests."""
 
     user_id: str
     is_operator: bool
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

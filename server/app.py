@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -21,9 +20,10 @@ from db.secrets import shared_secret
 from db.session import Database, is_unavailable
 from providers.load import prompt_provider
 from server import health, sse
-from server.authentication import Authenticator, KeysUnavailable, Unauthenticated
+from server.authentication import Unauthenticated
 from server.files import file_route
 from server.graphql import Endpoint
+from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
@@ -36,8 +36,6 @@ from tasks.prompts import Optimizer
 from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
-
-CLOSING_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -60,9 +58,8 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         await prepare_database(resources.database)
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
-        app.state.maquette = State(
+        app.state.maquette = State.made(
             resources,
-            Authenticator(configured),
             Links(await shared_secret(resources.database, "links")),
             Optimizer(prompts, configured.prompt_timeout_seconds),
         )
@@ -75,12 +72,8 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    closing = app.state.endpoint.close_sockets()
-    # The close frames go out first: what follows ends the subscriptions behind them.
-    await asyncio.sleep(0)
+    await app.state.endpoint.sockets.close()
     app.state.hub.close()
-    if closing:
-        await asyncio.wait(closing, timeout=CLOSING_SECONDS)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import jwt
-from jwt import PyJWKClient, PyJWKClientConnectionError
 
 from schema.context import Caller
+from server.keys import KeySet, UnknownKey
 from settings import Settings
 
 LOCAL = Caller("local", is_operator=True)
@@ -17,14 +16,12 @@ SECRET_ALGORITHMS = ["HS256"]
 KEY_SET_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 CLOCK_SKEW_SECONDS = 10
 USER_ID_LENGTH = 255
+NEVER = 2**40
+"""Unix time. No timer can wait for what lies beyond."""
 
 
 class Unauthenticated(Exception):
     """No token, or not a good one. The message says what is wrong with it."""
-
-
-class KeysUnavailable(Exception):
-    """The key set cannot be fetched, so that nobody can be told apart now."""
 
 
 class Authenticator:
@@ -32,12 +29,12 @@ class Authenticator:
 
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.jwt_secret.get_secret_value() if settings.jwt_secret else None
-        self._key_set = PyJWKClient(settings.jwt_jwks_url, timeout=5) if settings.jwt_jwks_url else None
+        self._key_set = KeySet(settings.jwt_jwks_url) if settings.jwt_jwks_url else None
         self._audience = settings.jwt_audience
         self._issuer = settings.jwt_issuer
 
     async def caller(self, authorization: str | None) -> Caller:
-        """The caller by an `Authorization` header; raises `Unauthenticated` and `KeysUnavailable`."""
+        """The caller by an `Authorization` header; raises `Unauthenticated` and `keys.KeysUnavailable`."""
         if self._secret is None and self._key_set is None:
             return LOCAL
         scheme, _, token = (authorization or "").partition(" ")
@@ -45,18 +42,22 @@ class Authenticator:
             raise Unauthenticated("Send a token: `Authorization: Bearer …`.")
         return _caller(await self._claims(token.strip()))
 
+    async def check(self) -> None:
+        """Fetch the key set, where there is one; raises `KeysUnavailable`."""
+        if self._key_set is not None:
+            await self._key_set.check()
+
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
             if self._secret is not None:
                 return self._decode(token, self._secret, SECRET_ALGORITHMS)
             assert self._key_set is not None
-            key = await asyncio.to_thread(self._key_set.get_signing_key_from_jwt, token)
-            return self._decode(token, key.key, KEY_SET_ALGORITHMS)
-        except PyJWKClientConnectionError as error:
-            raise KeysUnavailable("The keys that tokens are checked with cannot be fetched. Try again soon.") from error
+            key = await self._key_set.key(jwt.get_unverified_header(token).get("kid"))
+            return self._decode(token, key, KEY_SET_ALGORITHMS)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired. Get a new one.") from None
-        except jwt.PyJWTError as error:
+        # A signed claim may still be no number, or no finite one.
+        except (jwt.PyJWTError, UnknownKey, ValueError, OverflowError) as error:
             raise Unauthenticated(f"The token is not accepted: {error}.") from None
 
     def _decode(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
@@ -75,4 +76,5 @@ def _caller(claims: dict[str, Any]) -> Caller:
     user_id = claims["sub"]
     if not isinstance(user_id, str) or not 1 <= len(user_id) <= USER_ID_LENGTH:
         raise Unauthenticated(f"The token's `sub` must be text of 1 to {USER_ID_LENGTH} characters.")
-    return Caller(user_id, is_operator=claims.get("role") == "operator")
+    expires_at = min(int(claims["exp"]) + CLOCK_SKEW_SECONDS, NEVER) if "exp" in claims else None
+    return Caller(user_id, claims.get("role") == "operator", expires_at)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from settings import SettingsError
+from storage import StorageUnavailable
 
 
 @click.group()
@@ -49,7 +50,7 @@ def migrate() -> None:
 @commands.command()
 def doctor() -> None:
     """Check settings, database, Redis, storage, providers, workers and stuck jobs."""
-    from server.maintenance import doctor as run  # noqa: PLC0415  # see the top
+    from server.doctor import doctor as run  # noqa: PLC0415  # see the top
 
     sys.exit(run())
 
@@ -74,6 +75,6 @@ def main() -> None:
     sys.path.append(str(Path.cwd()))
     try:
         commands()
-    except SettingsError as error:
+    except (SettingsError, StorageUnavailable) as error:
         click.echo(f"maquette: {error}", err=True)
         sys.exit(2)

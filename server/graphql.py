@@ -1,141 +1,215 @@
-"""GraphQL over HTTP and WebSocket."""
+"""`/graphql` over HTTP, as the GraphQL-over-HTTP specification has it, with subscriptions in responses that last.
+
+https://graphql.github.io/graphql-over-http/draft/
+"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Mapping
-from datetime import timedelta
-from weakref import WeakSet
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+import msgspec
+from graphql import OperationType
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.asgi import GraphQL
-from strawberry.exceptions import ConnectionRejectionError
-from strawberry.subscriptions import (
-    GRAPHQL_SSE_PROTOCOL,
-    GRAPHQL_TRANSPORT_WS_PROTOCOL,
-    MULTIPART_SUBSCRIPTION_PROTOCOL,
-)
-from strawberry.types.unset import UnsetType
 
-from resolvers import schema
-from resolvers.context import Context, make_context
+from resolvers import operations
+from resolvers.context import Context
+from resolvers.documents import Refused
+from resolvers.errors import internal
+from resolvers.operations import Operation, Result, answer
 from schema.context import Caller
-from schema.errors import ErrorCode
-from server.authentication import KeysUnavailable, Unauthenticated
+from schema.errors import ErrorCode, api_error
+from server.authentication import Unauthenticated
+from server.bodies import TooLarge, read_body
+from server.framing import FRAMINGS
+from server.keys import KeysUnavailable
+from server.negotiation import Media, choose
+from server.parameters import Malformed, Parameters, decode, from_query, operation_of
+from server.places import Full, Places
+from server.sockets import Sockets
 from server.state import State
+from server.streaming import Stream
+from server.transport import aborter
 from server.web import graphiql
 
-INIT_SECONDS = 10
-GOING_AWAY = 1001
-NOT_READING = 1013
-NOBODY = Caller("", is_operator=False)
-"""Who is on a WebSocket before `connection_init`: nobody's id is empty, and no operation runs before."""
-
-_closing: set[asyncio.Task[None]] = set()
+ALLOWED = ("GET", "HEAD", "POST")
 
 
-class Endpoint(GraphQL[Context, None]):
-    """`/graphql`: queries and mutations, subscriptions on three transports, and GraphiQL for a browser."""
+class Failure(Exception):
+    """A request that is answered with a status of HTTP rather than a result."""
+
+    def __init__(self, status: int, code: ErrorCode, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = api_error(code, message)
+        self.headers = headers
+
+
+class Endpoint:
+    """`/graphql`: GraphiQL for a browser, operations for a client, WebSockets for a subscriber."""
 
     def __init__(self, allowed_origins: tuple[str, ...]) -> None:
-        super().__init__(
-            schema,
-            graphql_ide=None,
-            subscription_protocols=(
-                GRAPHQL_TRANSPORT_WS_PROTOCOL,
-                GRAPHQL_SSE_PROTOCOL,
-                MULTIPART_SUBSCRIPTION_PROTOCOL,
-            ),
-            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
-            allowed_origins=allowed_origins,
-        )
-        self._sockets: WeakSet[WebSocket] = WeakSet()
+        self.sockets = Sockets(allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            request = Request(scope, receive)
-            if _wants_page(request):
-                await graphiql()(scope, receive, send)
-                return
-            try:
-                scope["maquette.caller"] = await State.of(request).caller(request)
-            except Unauthenticated as error:
-                await _refusal(401, ErrorCode.UNAUTHENTICATED, error)(scope, receive, send)
-                return
-            except KeysUnavailable as error:
-                await _refusal(503, ErrorCode.UNAVAILABLE, error)(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
-
-    async def create_websocket_response(self, request: WebSocket, subprotocol: str | None) -> WebSocket:
-        self._sockets.add(request)
-        return await super().create_websocket_response(request, subprotocol)
-
-    def close_sockets(self) -> set[asyncio.Task[None]]:
-        """Send every WebSocket elsewhere. A `complete` would have its client think that the stream is at its end."""
-        return {
-            asyncio.create_task(_close(socket, GOING_AWAY, "The server stops; connect again."))
-            for socket in tuple(self._sockets)
-        }
-
-    async def get_context(self, request: HTTPConnection, response: Response | WebSocket) -> Context:
-        state = State.of(request)
-        websocket = response if isinstance(response, WebSocket) else None
-        return make_context(
-            state.resources,
-            state.optimizer,
-            request.scope.get("maquette.caller", NOBODY),
-            state.url_of(request),
-            state.links.events_path,
-            lambda: _cut_off(websocket),
-            websocket,
-        )
-
-    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
-        websocket = context.connection
-        assert isinstance(websocket, WebSocket)
-        parameters = context.connection_params or {}
-        header = _authorization(parameters) or websocket.headers.get("authorization")
-        try:
-            context.caller = await State.of(websocket).authenticator.caller(header)
-        except (Unauthenticated, KeysUnavailable) as error:
-            raise ConnectionRejectionError from error
-        return await super().on_ws_connect(context)
+        if scope["type"] == "websocket":
+            await self.sockets.serve(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        response = graphiql() if _wants_page(request) else await _answer(request)
+        await response(scope, receive, send)
 
 
 def _wants_page(request: Request) -> bool:
     accepted = request.headers.get("accept", "")
-    return request.method == "GET" and "text/html" in accepted and "query" not in request.query_params
+    is_read = request.method in ("GET", "HEAD")
+    return is_read and "text/html" in accepted and not {"query", "extensions"} & request.query_params.keys()
 
 
-def _refusal(status: int, code: ErrorCode, error: Exception) -> Response:
-    return JSONResponse(
-        {"errors": [{"message": str(error), "extensions": {"code": code.value}}]},
-        status_code=status,
-        headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,
+async def _answer(request: Request) -> Response:
+    media = choose(request.headers.get("accept"), streams=False)
+    try:
+        return await _perform(request, media)
+    except Failure as failure:
+        return _json(answer([failure.error]), media, failure.status, failure.headers)
+    except ClientDisconnect:
+        return Response(status_code=400)
+    except Exception as fault:  # whatever it is, the client is answered in the form that it understands
+        return _json(answer([internal(fault)]), media, 500)
+
+
+async def _caller(request: Request) -> Caller:
+    try:
+        return await State.of(request).caller(request)
+    except Unauthenticated as error:
+        raise Failure(401, ErrorCode.UNAUTHENTICATED, str(error), {"WWW-Authenticate": "Bearer"}) from None
+    except KeysUnavailable as error:
+        raise Failure(503, ErrorCode.UNAVAILABLE, str(error), {"Retry-After": "5"}) from None
+
+
+async def _perform(request: Request, media: Media | None) -> Response:
+    if request.method not in ALLOWED:
+        message = f"{request.method} is not allowed."
+        raise Failure(405, ErrorCode.BAD_USER_INPUT, message, {"Allow": ", ".join(ALLOWED)})
+    if media is None:
+        raise Failure(406, ErrorCode.BAD_USER_INPUT, f"Accept one of {', '.join(Media)}.")
+    caller = await _caller(request)
+    state = State.of(request)
+    try:
+        parameters = await _parameters(request)
+        operation = operation_of(parameters, state.persisted, state.limits)
+        context = state.context(request, caller, aborter(request.receive))
+        if operation.type is OperationType.SUBSCRIPTION:
+            return _subscribe(request, operation, context)
+        if operation.type is OperationType.MUTATION and request.method != "POST":
+            raise Failure(405, ErrorCode.BAD_USER_INPUT, "Mutations must be sent by POST.", {"Allow": "POST"})
+        result = await operations.execute(operation, context, state.resources.settings.request_timeout_seconds)
+    except Malformed as error:
+        raise Failure(400, ErrorCode.BAD_USER_INPUT, f"{error}.") from None
+    except Refused as refused:
+        return _refusal(request, refused, media, caller)
+    return _stream(request, media, _once(result), caller) if media.is_stream else _json(result, media)
+
+
+async def _parameters(request: Request) -> Parameters:
+    settings = State.of(request).resources.settings
+    too_large = Failure(
+        413, ErrorCode.QUERY_TOO_COMPLEX, f"The request is too large: {settings.max_body_bytes} bytes are allowed."
+    )
+    if request.method != "POST":
+        if len(request.scope["query_string"]) > settings.max_body_bytes:
+            raise too_large
+        return from_query(request.query_params)
+    _check_type(request)
+    try:
+        async with asyncio.timeout(settings.request_timeout_seconds):
+            body = await read_body(request, settings.max_body_bytes)
+    except TooLarge:
+        raise too_large from None
+    except TimeoutError:
+        raise Failure(
+            408, ErrorCode.BAD_USER_INPUT, "The body did not come in time.", {"Connection": "close"}
+        ) from None
+    parameters = decode(body, Parameters)
+    assert isinstance(parameters, Parameters)
+    return parameters
+
+
+def _check_type(request: Request) -> None:
+    """Only JSON: a page of another origin cannot send it without asking first (CORS), as it could send a form."""
+    name, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if name.strip() != "application/json" or charset not in ("", "utf-8") or encoding != "identity":
+        message = "Send JSON in UTF-8, uncompressed, with `Content-Type: application/json`."
+        raise Failure(415, ErrorCode.BAD_USER_INPUT, message, {"Accept-Encoding": "identity"})
+
+
+def _subscribe(request: Request, operation: Operation, context: Context) -> Response:
+    media = choose(request.headers.get("accept"), streams=True)
+    if media is None:
+        message = (
+            "A subscription is answered by a stream: accept text/event-stream, or multipart/mixed with "
+            "subscriptionSpec=1.0, or use a WebSocket with the subprotocol graphql-transport-ws."
+        )
+        raise Failure(406, ErrorCode.BAD_USER_INPUT, message)
+    state = State.of(request)
+    try:
+        state.subscriptions.check(context.caller.user_id)
+    except Full as full:
+        raise Failure(429, ErrorCode.QUERY_TOO_COMPLEX, str(full), {"Retry-After": "5"}) from None
+    return _stream(request, media, _results(operation, context, state.subscriptions), context.caller)
+
+
+async def _results(operation: Operation, context: Context, subscriptions: Places) -> AsyncGenerator[Result, None]:
+    """The results of a subscription, and a last one with the errors that end it."""
+    with subscriptions.taken(context.caller.user_id):
+        try:
+            async with aclosing(operations.stream(operation, context)) as results:
+                async for result in results:
+                    yield result
+        except Refused as refused:
+            yield answer(refused.errors)
+        except Exception as fault:  # the client learns of it in the stream, which has begun
+            yield answer([internal(fault)])
+
+
+async def _once(result: Result) -> AsyncGenerator[Result, None]:
+    yield result
+
+
+def _stream(request: Request, media: Media, results: AsyncGenerator[Result, None], caller: Caller) -> Response:
+    framing = FRAMINGS[media]
+    expired = api_error(ErrorCode.UNAUTHENTICATED, "The token has expired. Get a new one.")
+    return Stream(
+        framing.frames(results),
+        framing.media_type,
+        framing.pulse,
+        State.of(request).resources.settings.slow_client_seconds,
+        caller.expires_at,
+        framing.end(answer([expired])),
     )
 
 
-def _authorization(parameters: Mapping[str, object]) -> str | None:
-    """The token of `connection_init`: under `authorization`, as in HTTP, with or without `Bearer`."""
-    for name, value in parameters.items():
-        if name.lower() == "authorization" and isinstance(value, str):
-            return value if value.lower().startswith("bearer ") else f"Bearer {value}"
-    return None
+def _refusal(request: Request, refused: Refused, media: Media, caller: Caller) -> Response:
+    result = answer(refused.errors)
+    if media.is_stream:
+        return _stream(request, media, _once(result), caller)
+    codes = {(error.extensions or {}).get("code") for error in refused.errors}
+    if ErrorCode.UNAVAILABLE in codes:
+        return _json(result, media, 503, {"Retry-After": "2"})
+    # By the specification, a well-formed request is answered with 200 in application/json, whatever its document.
+    return _json(result, media, 400 if media is Media.GRAPHQL_JSON else 200)
 
 
-def _cut_off(websocket: WebSocket | None) -> None:
-    if websocket is not None:
-        closing = asyncio.create_task(_close(websocket, NOT_READING, "Not reading: come back with your cursor."))
-        _closing.add(closing)
-        closing.add_done_callback(_closing.discard)
-
-
-async def _close(websocket: WebSocket, code: int, reason: str) -> None:
-    # A socket that is closed already says so in several ways.
-    with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
-        await websocket.close(code, reason)
+def _json(result: Result, media: Media | None, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    kind = Media.GRAPHQL_JSON if media is Media.GRAPHQL_JSON else Media.JSON
+    return Response(
+        msgspec.json.encode(result),
+        status_code=status,
+        media_type=f"{kind}; charset=utf-8",
+        headers={"Cache-Control": "no-store", "Vary": "Accept", **(headers or {})},
+    )

@@ -28,18 +28,19 @@ class Links:
         hour = int(time.time()) // FILES_SECONDS
         return urlencode({"token": self._token(f"file:{key}", (hour + 2) * FILES_SECONDS)})
 
-    def opens_events(self, token: str, request_id: str) -> bool:
-        return self._is_good(token, f"events:{request_id}")
+    def opens_events(self, token: str, request_id: str) -> float | None:
+        """Until when (Unix time) the token opens that stream; None if it does not."""
+        return self._expiry(token, f"events:{request_id}")
 
     def opens_file(self, token: str, key: str) -> bool:
-        return self._is_good(token, f"file:{key}")
+        return self._expiry(token, f"file:{key}") is not None
 
     def _token(self, subject: str, expires: float) -> str:
         return jwt.encode({"sub": subject, "exp": int(expires)}, self._secret, ALGORITHM)
 
-    def _is_good(self, token: str, subject: str) -> bool:
+    def _expiry(self, token: str, subject: str) -> float | None:
         try:
             claims = jwt.decode(token, self._secret, [ALGORITHM], options={"require": ["sub", "exp"]})
         except jwt.PyJWTError:
-            return False
-        return bool(claims["sub"] == subject)
+            return None
+        return float(claims["exp"]) if claims["sub"] == subject else None

@@ -15,7 +15,6 @@ from server.app import end_streams, make_app
 from settings import SettingsError
 from tasks.actors import configured
 
-WEBSOCKET_MESSAGE_BYTES = 256 << 10
 BACKLOG = 2048
 
 log = structlog.get_logger(__name__)
@@ -56,7 +55,7 @@ def serve(host: str, port: int, *, work: bool) -> int:
         log_config=None,
         access_log=False,
         ws_per_message_deflate=False,
-        ws_max_size=WEBSOCKET_MESSAGE_BYTES,
+        ws_max_size=configured.max_message_bytes,
         timeout_graceful_shutdown=int(configured.shutdown_seconds),
         lifespan="off",
     )

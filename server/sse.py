@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from sse_starlette.sse import AppStatus
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,15 +15,13 @@ from db.queries import owner_of_request
 from events.clock import utc_now
 from events.follow import follow_request, follow_user
 from events.types import RequestEvent, UrlOf, payload
+from server.framing import SSE_PULSE, encode
+from server.places import Full, Places
 from server.state import State
+from server.streaming import Stream
+from server.transport import aborter
 
-HEARTBEAT_SECONDS = 15
 RETRY_MILLISECONDS = 2000
-# The hub ends the streams when the server stops; the library would break them off in the middle.
-AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # the library leaves it untyped
-SEND_SECONDS = 30.0
-"""A client that takes nothing for so long is cut off."""
-HEADERS = {"Cache-Control": "no-cache, no-transform"}
 LARGEST_CURSOR = 2**31 - 1
 
 
@@ -34,18 +30,15 @@ async def request_events(request: Request) -> Response:
     state = State.of(request)
     request_id = request.path_params["id"]
     token = request.query_params.get("token")
+    expires_at = state.links.opens_events(token, request_id) if token is not None else None
+    caller = await state.caller(request) if expires_at is None else None
     owner = await owner_of_request(state.resources.database, request_id)
-    if token is None or not state.links.opens_events(token, request_id):
-        caller = await state.caller(request)
-        if owner != caller.user_id:
-            raise HTTPException(404, "There is no such request.")
-    if owner is None:
+    if owner is None or (caller is not None and owner != caller.user_id):
         raise HTTPException(404, "There is no such request.")
     after = _cursor(request)
     read = partial(read_events, state.resources.database)
-    return _response(
-        request, lambda cut_off: follow_request(state.resources.hub, request_id, after, read, cut_off), numbered=True
-    )
+    events = follow_request(state.resources.hub, request_id, after, read, aborter(request.receive))
+    return _response(request, events, owner, caller.expires_at if caller else expires_at, numbered=True)
 
 
 async def events(request: Request) -> Response:
@@ -53,11 +46,8 @@ async def events(request: Request) -> Response:
     state = State.of(request)
     caller = await state.caller(request)
     read = partial(read_events, state.resources.database)
-    return _response(
-        request,
-        lambda cut_off: follow_user(state.resources.hub, caller.user_id, utc_now(), read, cut_off),
-        numbered=False,
-    )
+    events = follow_user(state.resources.hub, caller.user_id, utc_now(), read, aborter(request.receive))
+    return _response(request, events, caller.user_id, caller.expires_at, numbered=False)
 
 
 def _cursor(request: Request) -> int:
@@ -68,27 +58,29 @@ def _cursor(request: Request) -> int:
 
 
 def _response(
-    request: Request, follow: Callable[[Callable[[], None]], AsyncIterator[RequestEvent]], *, numbered: bool
+    request: Request,
+    events: AsyncGenerator[RequestEvent, None],
+    user_id: str,
+    expires_at: float | None,
+    *,
+    numbered: bool,
 ) -> Response:
-    url_of = State.of(request).url_of(request)
-    return EventSourceResponse(
-        _frames(follow, url_of, numbered=numbered),
-        headers=HEADERS,
-        ping=HEARTBEAT_SECONDS,
-        sep="\n",
-        send_timeout=SEND_SECONDS,
-    )
+    state = State.of(request)
+    try:
+        state.subscriptions.check(user_id)
+    except Full as full:
+        raise HTTPException(429, str(full), {"Retry-After": "5"}) from None
+    frames = _frames(events, state.url_of(request), state.subscriptions, user_id, numbered=numbered)
+    slow_seconds = state.resources.settings.slow_client_seconds
+    return Stream(frames, "text/event-stream; charset=utf-8", SSE_PULSE, slow_seconds, expires_at)
 
 
 async def _frames(
-    follow: Callable[[Callable[[], None]], AsyncIterator[RequestEvent]], url_of: UrlOf, *, numbered: bool
-) -> AsyncIterator[ServerSentEvent]:
-    # A client that does not read is cut off by the time that a send may take.
-    yield ServerSentEvent(retry=RETRY_MILLISECONDS, sep="\n")
-    async for event in follow(lambda: None):
-        yield ServerSentEvent(
-            data=json.dumps(await payload(event, url_of), ensure_ascii=False, separators=(",", ":")),
-            event=event.name,
-            id=str(event.sequence) if numbered else None,
-            sep="\n",
-        )
+    events: AsyncGenerator[RequestEvent, None], url_of: UrlOf, places: Places, user_id: str, *, numbered: bool
+) -> AsyncGenerator[str, None]:
+    with places.taken(user_id):
+        yield f"retry: {RETRY_MILLISECONDS}\n\n"
+        async with aclosing(events):
+            async for event in events:
+                cursor = f"id: {event.sequence}\n" if numbered else ""
+                yield f"{cursor}event: {event.name}\ndata: {encode(await payload(event, url_of))}\n\n"

@@ -39,15 +39,16 @@ POLL_SECONDS = 0.01
 def require(program: str) -> str:
     """The path of a program. Without it the test is skipped on a user's machine, and fails in CI."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
-    return found or _missing(f"{program} is not installed")
+    return found or missing(f"{program} is not installed")
 
 
 def require_module(name: str) -> None:
     if importlib.util.find_spec(name) is None:
-        _missing(f"the Python module {name} is not installed")
+        missing(f"the Python module {name} is not installed")
 
 
-def _missing(reason: str) -> NoReturn:
+def missing(reason: str) -> NoReturn:
+    """Skip the test on a user's machine, and fail it in CI."""
     if os.environ.get("CI"):
         pytest.fail(f"{reason}, and CI must run everything", pytrace=False)
     pytest.skip(reason)

@@ -30,6 +30,9 @@ class OpenAIImages:
         )
         return ImageResult(content=await self._content(answer))
 
+    async def check(self) -> None:
+        await self._client.check("OPENAI_IMAGE_MODEL", self._settings.openai_image_model)
+
     async def _content(self, answer: Answer) -> bytes:
         pictures = answer.body.get("data") or answer.body.get("images")
         first = pictures[0] if isinstance(pictures, list) and pictures else None

@@ -31,6 +31,9 @@ class TencentImages:
         url = await self._finished(job_id)
         return ImageResult(content=await download_picture(url, trusted_hosts=self._trusted_hosts))
 
+    async def check(self) -> None:
+        await self._client.check(self._action.replace("Submit", "Query"))
+
     async def _finished(self, job_id: str) -> str:
         """The picture's URL, when it is drawn. It asks until the caller ends it: giving up would mean paying again."""
         pause = FIRST_PAUSE_SECONDS

@@ -74,6 +74,9 @@ class TencentModels:
             provider_request_id=answer.get("RequestId"),
         )
 
+    async def check(self) -> None:
+        await self._client.check(f"Query{ACTIONS[self._settings.tencent_model_edition]}")
+
     def _failed(self, answer: dict[str, Any]) -> ProviderError:
         code = answer.get("ErrorCode")
         if code in DOWNLOAD_ERRORS:

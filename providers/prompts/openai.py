@@ -39,6 +39,9 @@ class OpenAIPrompts:
         answer = await self._ask(prompt)
         return _parsed(_text(answer), answer)
 
+    async def check(self) -> None:
+        await self._client.check("OPENAI_CHAT_MODEL", self._model)
+
     async def _ask(self, prompt: str) -> Answer:
         body: dict[str, Any] = {
             "model": self._model,

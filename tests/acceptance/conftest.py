@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.acceptance.program import Client, Program, running
-from tests.servers import MariaDB, Redis
+from tests.servers import MariaDB, Moto, Redis
 from tests.standins.openai import KEY, OpenAIStandIn
 from tests.standins.server import running as serving
 from tests.standins.tencent import SECRET_ID, SECRET_KEY, TencentStandIn
@@ -74,6 +76,27 @@ class OpenAI(OpenAIStandIn):
         }
 
 
+class Bucket:
+    """A bucket of moto's server, with the settings by which a program finds it."""
+
+    def __init__(self, moto: Moto) -> None:
+        self.moto = moto
+        self.name = moto.new_bucket()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"S3_BUCKET": self.name, "S3_ENDPOINT_URL": self.moto.url, **self.moto.environment}
+
+    def keys(self) -> list[str]:
+        listing = httpx.get(f"{self.moto.url}/{self.name}?list-type=2").text
+        return re.findall(r"<Key>([^<]+)</Key>", listing)
+
+
+@pytest.fixture
+def bucket(moto: Moto) -> Bucket:
+    return Bucket(moto)
+
+
 @pytest.fixture
 def tencent() -> Iterator[Tencent]:
     standin = Tencent()
@@ -86,6 +109,14 @@ def openai() -> Iterator[OpenAI]:
     standin = OpenAI()
     with serving(standin.app) as standin.url:
         yield standin
+
+
+@pytest.fixture(scope="session")
+def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """An embedded program that is not patient, for what clients meet whichever way it is run."""
+    patience = {"MAX_ACTIVE_REQUESTS": "0", "INIT_TIMEOUT_SECONDS": "1", "SLOW_CLIENT_SECONDS": "1"}
+    with running(tmp_path_factory.mktemp("face"), patience, served=False) as program:
+        yield program
 
 
 @pytest.fixture

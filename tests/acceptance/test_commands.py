@@ -57,6 +57,8 @@ def test_the_whole_way_in_the_terminal(embedded: Program) -> None:
         (["worker"], {}, "REDIS_URL: is not set"),
         (["serve"], {"S3_BUCKET": "Not A Bucket"}, "S3_BUCKET: is no bucket name"),
         (["serve"], {"MODEL_PROVIDER": "tencent"}, "TENCENTCLOUD_SECRET_ID: is needed"),
+        (["serve"], {"S3_BUCKET": "models", "AWS_ACCESS_KEY_ID": "only"}, "AWS_ACCESS_KEY_ID: no complete credentials"),
+        (["migrate"], {"S3_BUCKET": "models", "AWS_ACCESS_KEY_ID": "only"}, "AWS_ACCESS_KEY_ID: no complete"),
         (["serve"], {"IMAGE_PROVIDER": "no.such:Class"}, "IMAGE_PROVIDER: no.such cannot be imported"),
         (["serve"], {"DATABASE_URL": "postgresql://x"}, "DATABASE_URL: must start with"),
         (["migrate"], {"IMAGE_CONCURRENCY": "none"}, "IMAGE_CONCURRENCY: "),

@@ -13,6 +13,7 @@ import pytest
 
 from tests.acceptance.conftest import Connect, Tencent, servers
 from tests.acceptance.program import Client, in_phase, running
+from tests.servers import wait_until
 from tests.standins.tencent import Script
 
 SECRET = "a secret of thirty-two bytes and more"
@@ -36,10 +37,8 @@ async def completed(client: Client, request_id: str) -> dict[str, Any]:
     return (await client.request(request_id))["models"][0]
 
 
-async def until(condition: Any, seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # it is in another process
-            await asyncio.sleep(0.02)
+def asked_after(tencent: Tencent) -> int:
+    return sum(job.queries > 0 for job in tuple(tencent.jobs.values()))
 
 
 async def test_two_workers_one_of_them_killed(
@@ -58,7 +57,7 @@ async def test_two_workers_one_of_them_killed(
             assert (await ada.select(request_id, 0))["userErrors"] == []
         assert (await bob.select(one[0], 0))["userErrors"] == []
         # Whoever was silent from now on has jobs at the provider whose ids are known.
-        await until(lambda: len(tencent.jobs) == 3 and all(job.queries for job in tencent.jobs.values()))
+        await asyncio.to_thread(wait_until, lambda: asked_after(tencent) == 3, 30, lambda: program.log)
         first.kill()
         models = await asyncio.gather(*(completed(ada, request_id) for request_id, _ in many), completed(bob, one[0]))
         assert {model["status"] for model in models} == {"COMPLETED"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,16 @@ def test_only_the_adapters_of_tencent_import_its_sdk():
     assert int(count) > 10
     assert imported == []
     assert after == "tencentcloud"
+
+
+def test_the_application_imports_no_client_of_a_service_that_is_not_configured(tmp_path):
+    script = """
+import sys
+import server.app
+print(*sorted({"boto3", "botocore", "tencentcloud", "aiomysql"} & set(sys.modules)))
+"""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []

@@ -154,6 +154,17 @@ async def test_the_sweeper_sends_no_more_than_there_are_slots(opened):
     assert len(await jobs.sweep(database, table, 0, 0)) == 5  # with the silent one
 
 
+async def test_to_wait_for_a_slot_is_not_to_be_stuck(opened):
+    database = opened()
+    await slots.keep_limits(database, {table: 1})
+    await created(database, "ada", 2)
+    assert await jobs.count_stuck(database, table, 0) == 2
+    await claimed(database, 1)
+    assert await jobs.count_stuck(database, table, 0) == 0
+    await slots.keep_limits(database, {table: None})
+    assert await jobs.count_stuck(database, table, 0) == 1
+
+
 async def test_without_a_limit_nothing_more_is_asked(opened):
     database = opened()
     (job_id,) = await created(database, "ada")

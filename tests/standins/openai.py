@@ -36,6 +36,7 @@ class Script:
     finish_reason: str = "stop"
     item: dict[str, Any] | None = None
     plain_only: bool = False
+    models: list[str] = field(default_factory=lambda: ["gpt-4o-mini", "gpt-image-1"])
     calls: Counter[str] = field(default_factory=Counter)
     bodies: list[dict[str, Any]] = field(default_factory=list)
 
@@ -46,6 +47,7 @@ class OpenAIStandIn:
         routes = [
             Route("/v1/chat/completions", self._chat, methods=["POST"]),
             Route("/v1/images/generations", self._images, methods=["POST"]),
+            Route("/v1/models", self._models),
             Route("/pictures/{seed:int}.png", self._picture),
             Route("/_control", self._control, methods=["POST"]),
             Route("/_stats", self._stats),
@@ -96,6 +98,12 @@ class OpenAIStandIn:
             return self._answer({"images": [item], "timings": {"inference": 1.5}, "seed": seed})
         return self._answer({"created": 1, "data": [item]})
 
+    async def _models(self, request: Request) -> Response:
+        shown = request.headers.get("authorization", "")
+        if shown != f"Bearer {KEY}":
+            return self._refused(401, "invalid_api_key", f"Incorrect API key provided: {shown}")
+        return self._answer({"object": "list", "data": [{"id": name} for name in self.script.models]})
+
     async def _picture(self, request: Request) -> Response:
         self.script.calls["file"] += 1
         return Response(picture(request.path_params["seed"]), media_type="image/png")
@@ -127,7 +135,8 @@ class OpenAIStandIn:
 
 def _name(scope: Scope) -> str:
     path = scope["path"]
-    return "chat" if path.endswith("/completions") else "images" if path.endswith("/generations") else "file"
+    names = {"completions": "chat", "generations": "images", "models": "models"}
+    return names.get(path.rpartition("/")[2], "file")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ def picture(seed: int = 0, kind: str = "PNG", width: int = 256, height: int = 25
 
 @cache
 def model(name: str) -> bytes:
-    """`box.glb`, `box.obj`, `box.stl`, `box.zip` (an OBJ inside), and what is no mesh: `page.html`, `noise.bin`."""
+    """`box.glb`, `box.obj`, `box.stl`, `box.zip` (an OBJ inside), `large.glb` that takes seconds to prepare.
+
+    And what is no mesh: `page.html`, `noise.bin`, and `broken.glb`, which begins as one.
+    """
     match name:
         case "box.glb" | "box.obj" | "box.stl":
             exported = trimesh.creation.box((1, 1, 2)).export(file_type=name[-3:])
@@ -33,6 +36,10 @@ def model(name: str) -> bytes:
                 archive.writestr("model/box.obj", model("box.obj"))
                 archive.writestr("model/material.mtl", "newmtl m\n")
             return content.getvalue()
+        case "large.glb":
+            return bytes(trimesh.creation.icosphere(6).export(file_type="glb"))
+        case "broken.glb":
+            return model("box.glb")[:200] + bytes(len(model("box.glb")) - 200)
         case "page.html":
             return b"<!doctype html><title>Not here</title>" + b" " * 4096
         case "noise.bin":

@@ -47,7 +47,6 @@ def context_for(tmp_path: Path) -> MakeContext:
             storage.url,
             lambda request_id: f"/requests/{request_id}/events",
             lambda: None,
-            None,
         )
 
     return made

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event
 
 from db.session import Database
-from resolvers import schema
+from tests.operations import data
 from tests.rows import create, drawn, finished, select_image
 
 PAGE = """
@@ -58,10 +58,7 @@ async def test_a_page_of_fifty_takes_a_handful_of_statements(database: Database,
     for _ in range(43):
         await create(database)
     with statements(database) as found:
-        result = await schema.execute(PAGE, context_value=context_for(database))
-    assert result.errors is None
-    assert result.data is not None
-    page = result.data["requests"]
+        page = (await data(context_for(database), PAGE))["requests"]
     assert page["totalCount"] == 52
     assert page["pageInfo"]["hasNextPage"] is True
     nodes = [edge["node"] for edge in page["edges"]]
@@ -73,6 +70,7 @@ async def test_a_page_of_fifty_takes_a_handful_of_statements(database: Database,
             assert model["request"]["id"] == node["id"]
             assert model["sourceImage"]["id"] == node["images"][0]["id"]
             assert len(model["files"]) == (4 if model["status"] == "COMPLETED" else 0)
+    # The page, its count, and one each for images, models, files, the jobs of both, and what models lead back to.
     assert len(found) <= 10, "\n".join(found)
 
 
@@ -85,10 +83,7 @@ async def test_pages_follow_one_another(database: Database, context_for: Any):
     }"""
 
     async def page(**window: Any) -> Any:
-        result = await schema.execute(query, window, context_value=context_for(database))
-        assert result.errors is None
-        assert result.data is not None
-        return result.data["requests"]
+        return (await data(context_for(database), query, **window))["requests"]
 
     seen, after = [], None
     while True:

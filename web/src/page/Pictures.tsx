@@ -44,13 +44,17 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
               image={image}
               picked={image.index === picked}
               open={isOpen}
-              cancelled={request.phase === "CANCELLED"}
               onPick={() => setPicked(image.index)}
               refresh={refresh}
             />
           ))}
         </div>
       </fieldset>
+      <ul className="notes">
+        {request.images.map((image) => (
+          <PictureNote key={image.id} image={image} cancelled={request.phase === "CANCELLED"} />
+        ))}
+      </ul>
       {noneCameOut && <p className="note">None of the four came out. Try one of them again, or write it another way.</p>}
       {isOpen && !noneCameOut && (
         <div className="size">
@@ -83,50 +87,60 @@ interface PictureProps {
   image: Image;
   picked: boolean;
   open: boolean;
-  cancelled: boolean;
   onPick: () => void;
   refresh: () => void;
 }
 
-function Picture({ image, picked, open, cancelled, onPick, refresh }: PictureProps) {
-  const [retry, { loading, error, data }] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+const nameOf = (image: Image): string => `Picture ${image.index + 1}`;
+
+function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
   const [broken, setBroken] = useState<string | null>(null);
-  const name = `Picture ${image.index + 1}`;
   const isReady = image.imageStatus === "COMPLETED";
   return (
-    <div className="picture" data-status={image.imageStatus} data-picked={picked}>
-      <label>
-        <input
-          type="radio"
-          name="picture"
-          value={image.index}
-          checked={picked}
-          disabled={!open || !isReady}
-          onChange={onPick}
-        />
-        <span className="frame" aria-hidden={!isReady}>
-          {image.imageUrl && (
-            <img
-              src={image.imageUrl}
-              alt={`${name}: ${image.prompt}`}
-              onError={() => {
-                // A link that has expired: there is a new one for the asking, once.
-                if (broken !== image.imageUrl) refresh();
-                setBroken(image.imageUrl);
-              }}
-            />
-          )}
-        </span>
-        <span className="caption">{name}<span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
-      </label>
-      <AttemptNote job={image.job} />
-      {image.failure && image.imageStatus === "FAILED" && <FailureNote failure={image.failure} />}
-      {image.imageStatus === "FAILED" && !cancelled && (
+    <label className="picture" data-status={image.imageStatus} data-picked={picked}>
+      <input
+        type="radio"
+        name="picture"
+        value={image.index}
+        checked={picked}
+        disabled={!open || !isReady}
+        onChange={onPick}
+      />
+      <span className="frame" aria-hidden={!isReady}>
+        {image.imageUrl && (
+          <img
+            src={image.imageUrl}
+            alt={image.prompt}
+            onError={() => {
+              // A link that has expired: there is a new one for the asking, once.
+              if (broken !== image.imageUrl) refresh();
+              setBroken(image.imageUrl);
+            }}
+          />
+        )}
+      </span>
+      <span className="caption">{nameOf(image)} <span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
+    </label>
+  );
+}
+
+/** What there is to say about a picture that is not coming along, or not at once. */
+function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean }) {
+  const [retry, { loading, error, data }] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const failed = image.imageStatus === "FAILED";
+  const waits = image.imageStatus === "GENERATING" && image.job.failure !== null && image.job.nextAttemptAt !== null;
+  if (!failed && !waits) return null;
+  return (
+    <li>
+      <b>{nameOf(image)}</b>
+      {waits && <AttemptNote job={image.job} />}
+      {failed && image.failure && <FailureNote failure={image.failure} />}
+      {failed && !cancelled && (
         <button type="button" disabled={loading} onClick={() => void retry().catch(() => null)}>
-          Try {name.toLowerCase()} again
+          Try {nameOf(image).toLowerCase()} again
         </button>
       )}
       <Troubles error={error} userErrors={data?.retryImage.userErrors} />
-    </div>
+    </li>
   );
 }

@@ -38,7 +38,7 @@ export function RequestList({ current }: { current: string | null }) {
         <button
           className="more"
           disabled={loading}
-          onClick={() => void fetchMore({ variables: { first: PAGE, after: list.pageInfo.endCursor } })}
+          onClick={() => void fetchMore({ variables: { first: PAGE, after: list.pageInfo.endCursor } }).catch(() => null)}
         >
           {loading ? "One moment …" : "Show more"}
         </button>

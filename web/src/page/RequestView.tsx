@@ -1,6 +1,7 @@
 import { useMutation, useQuery } from "@apollo/client/react";
 import { useEffect, useRef, useState } from "react";
 import { followRequest } from "./following";
+import { forget } from "./listing";
 import { ModelView } from "./ModelView";
 import { CANCEL, DELETE, REQUEST } from "./operations";
 import { Pictures } from "./Pictures";
@@ -20,6 +21,7 @@ export function RequestView({ id }: { id: string }) {
     nextFetchPolicy: "cache-first",
   });
   const request = data?.request;
+  const refresh = () => void refetch().catch(() => null);
   const isThere = request != null;
   const isActive = isThere && ACTIVE.includes(request.phase);
 
@@ -38,16 +40,23 @@ export function RequestView({ id }: { id: string }) {
   }, [isActive, startPolling, stopPolling]);
 
   useEffect(() => {
+    // Links to files expire; who comes back to the page after a while finds new ones.
+    const seen = () => document.visibilityState === "visible" && refetch().catch(() => null);
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, [refetch]);
+
+  useEffect(() => {
     if (request) document.title = `${statusWords({ ...request, model: request.models[0] ?? null })}: ${request.originalPrompt.slice(0, 40)} – Maquette`;
   });
 
-  if (request) return <Found request={request} refresh={() => void refetch()} />;
+  if (request) return <Found request={request} refresh={refresh} />;
   if (request === null) return <Gone />;
   if (!error) return <p className="note" role="status">One moment …</p>;
   return (
     <div>
       <Troubles error={error} />
-      <button onClick={() => void refetch()}>Try again</button>
+      <button onClick={refresh}>Try again</button>
     </div>
   );
 }
@@ -62,17 +71,27 @@ function Gone() {
   );
 }
 
+// As a heading, more than this is cut.
+const LONG = 160;
+
 function Found({ request, refresh }: { request: Request; refresh: () => void }) {
   const [shown, setShown] = useState<string | null>(null);
   const model = request.models.find((each) => each.id === shown) ?? request.models[0];
+  const isLong = request.originalPrompt.length > LONG;
   return (
     <article className="found">
       <div className="title">
-        <h1>{request.originalPrompt}</h1>
+        <h1 className={isLong ? "long" : undefined}>{request.originalPrompt}</h1>
         <p className="meta">
           <span className="status" data-phase={request.phase}>{statusWords({ ...request, model: request.models[0] ?? null })}</span>
           <time dateTime={request.createdAt}>{when(request.createdAt)}</time>
         </p>
+        {isLong && (
+          <details>
+            <summary>All of your words</summary>
+            <p>{request.originalPrompt}</p>
+          </details>
+        )}
         {request.prompt !== request.originalPrompt && (
           <details>
             <summary>Words that the pictures are drawn from</summary>
@@ -109,9 +128,7 @@ function Actions({ request }: { request: Request }) {
     const answer = await remove().catch(() => null);
     if (!answer?.data?.deleteRequest.deletedRequestId) return;
     go(null);
-    const cache = answer && removing.client.cache;
-    cache.evict({ id: cache.identify({ __typename: "GenerationRequest", id: request.id })! });
-    cache.gc();
+    forget(removing.client.cache, request.id);
   }
 
   return (

@@ -33,7 +33,7 @@ export function AttemptNote({ job }: { job: Job }) {
   if (!job.failure || job.nextAttemptAt === null) return null;
   return (
     <p className="note">
-      {job.failure.message} It is tried again (attempt {Math.min(job.attempts + 1, job.maxAttempts)} of {job.maxAttempts}).
+      {job.failure.message} It is tried again.{job.attempts > 0 && ` Attempts so far: ${job.attempts} of ${job.maxAttempts}.`}
     </p>
   );
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { show, type Scene } from "./scene";
+import { show, squareMm, type Scene } from "./scene";
 
 interface ViewerProps {
   url: string;
@@ -64,7 +64,7 @@ export default function Viewer({ url, sizeMm, name, preview, refresh }: ViewerPr
       )}
       {state === "shown" && (
         <figcaption>
-          <span id="turning">Drag to turn, pinch or scroll to come closer; the arrow keys, + and − do so too. A square is 1 cm.</span>
+          <span id="turning">Drag to turn; scroll or pinch to come closer. The arrow keys, + and − do the same. A square is {squareMm(sizeMm)} mm.</span>
           <button onClick={() => scene.current?.reset()}>Reset the view</button>
         </figcaption>
       )}

@@ -1,7 +1,7 @@
 import { CombinedGraphQLErrors } from "@apollo/client";
 import { announce } from "./announcing";
 import { client, socket } from "./client";
-import { PAGE, prepend } from "./listing";
+import { forget, PAGE, prepend } from "./listing";
 import { ALL_EVENTS, EVENTS_URL, LIST, REQUEST, REQUEST_EVENTS } from "./operations";
 import { connection, estimates } from "./state";
 import type { Happening } from "./types";
@@ -53,13 +53,17 @@ export async function followRequest(requestId: string, after: number, signal: Ab
   };
   for (let refusals = 0; !signal.aborted; ) {
     const end = await (refusals % 2 === 0 ? bySocket(following) : bySse(following));
-    if (signal.aborted || (end === "ended" && !(await isStillThere(requestId)))) return;
+    if (signal.aborted) return;
+    if (end === "ended" && !(await isStillThere(requestId))) {
+      forget(client.cache, requestId);
+      return;
+    }
     refusals = end === "refused" ? refusals + 1 : 0;
     await pause(end === "ended" ? 1_000 : PAUSES_MS[Math.min(refusals >> 1, PAUSES_MS.length - 1)]!, signal);
   }
 }
 
-/** Whether the request exists, as far as can be told. One that was deleted elsewhere goes from the cache. */
+/** Whether the request exists, as far as can be told. */
 async function isStillThere(id: string): Promise<boolean> {
   const answer = await ask(id);
   return answer === null || answer.data?.request != null;
@@ -74,12 +78,12 @@ function bySocket({ requestId, cursor, heard, signal }: Following): Promise<End>
     let begun = connection() === "socket";
     const finish = (end: End) => {
       signal.removeEventListener("abort", stop);
-      forget();
+      unhear();
       subscription.unsubscribe();
       resolve(end);
     };
     const stop = () => finish("ended");
-    const forget = socket.on("connected", () => (begun = true));
+    const unhear = socket.on("connected", () => (begun = true));
     const subscription = client
       .subscribe({ query: REQUEST_EVENTS, variables: { requestId, afterSequence: cursor } })
       .subscribe({
@@ -103,14 +107,14 @@ async function bySse({ requestId, cursor, heard, signal }: Following): Promise<E
     let begun = false;
     const finish = (end: End) => {
       signal.removeEventListener("abort", stop);
-      forget();
+      unhear();
       source.close();
       if (connection() === "sse") lost();
       resolve(end);
     };
     const stop = () => finish("ended");
     // The list goes on trying the WebSocket, and this is glad to go back to it.
-    const forget = socket.on("connected", () => finish("broken"));
+    const unhear = socket.on("connected", () => finish("broken"));
     source.onopen = () => {
       begun = true;
       connection("sse");
@@ -154,7 +158,7 @@ function refresh(id: string): void {
 export async function followAll(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     let begun = connection() === "socket";
-    const forget = socket.on("connected", () => (begun = true));
+    const unhear = socket.on("connected", () => (begun = true));
     await new Promise<void>((resolve) => {
       const subscription = client.subscribe({ query: ALL_EVENTS }).subscribe({
         next: ({ data }) => data && prepend(client.cache, data.events.request),
@@ -166,7 +170,7 @@ export async function followAll(signal: AbortSignal): Promise<void> {
         resolve();
       });
     });
-    forget();
+    unhear();
     await pause(begun ? 1_000 : LIST_MS, signal);
     if (!signal.aborted) await askForList();
   }

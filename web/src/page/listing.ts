@@ -30,3 +30,9 @@ export function prepend(cache: ApolloCache, node: ListedRequest): void {
     return { requests: { ...list.requests, edges: [{ __typename: "GenerationRequestEdge", cursor: "", node }, ...list.requests.edges] } };
   });
 }
+
+/** Drop a request that was deleted, here or on another page. */
+export function forget(cache: ApolloCache, id: string): void {
+  cache.evict({ id: cache.identify({ __typename: "GenerationRequest", id })! });
+  cache.gc();
+}

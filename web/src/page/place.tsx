@@ -20,6 +20,7 @@ export function go(id: string | null): void {
   history.pushState(null, "", address(id));
   dispatchEvent(new PopStateEvent("popstate"));
   scrollTo(0, 0);
+  document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 interface PlaceProps {

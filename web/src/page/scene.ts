@@ -15,7 +15,7 @@ export interface Scene {
 
 const STEP = Math.PI / 16;
 const ZOOM = 1.15;
-const VIEW = new Spherical(1, Math.PI * 0.38, Math.PI * 0.2);
+const TURN = Math.PI * 0.2;
 const KEYS: Record<string, (view: Spherical) => void> = {
   ArrowLeft: (view) => (view.theta -= STEP),
   ArrowRight: (view) => (view.theta += STEP),
@@ -26,7 +26,7 @@ const KEYS: Record<string, (view: Spherical) => void> = {
   "-": (view) => (view.radius *= ZOOM),
 };
 
-/** Show a GLB on a canvas, standing on a plate of centimetres; null where there is no WebGL. Draws only when something moves. */
+/** Show a GLB on a canvas, standing on a plate of squares; null where there is no WebGL. Draws only when something moves. */
 export async function show(canvas: HTMLCanvasElement, url: string, sizeMm: number): Promise<Scene | null> {
   const renderer = rendererOf(canvas);
   if (renderer === null) return null;
@@ -45,10 +45,10 @@ export async function show(canvas: HTMLCanvasElement, url: string, sizeMm: numbe
   const stage = new Stage();
   const room = new PMREMGenerator(renderer);
   stage.environment = room.fromScene(new RoomEnvironment(), 0.04).texture;
-  stage.environmentIntensity = 0.35;
-  const sun = new DirectionalLight(0xffffff, 2.2);
-  sun.position.set(0.6, 1, 0.8);
-  stage.add(model, sun, new HemisphereLight(0xffffff, 0x6b5f52, 0.7));
+  stage.environmentIntensity = 0.25;
+  const sun = new DirectionalLight(0xffffff, 2.4);
+  sun.position.set(-1, 0.9, 0.5);
+  stage.add(model, sun, new HemisphereLight(0xffffff, 0x6b5f52, 0.6));
 
   const camera = new PerspectiveCamera(32, 1, reach / 100, reach * 20);
   const controls = new OrbitControls(camera, canvas);
@@ -78,16 +78,27 @@ export async function show(canvas: HTMLCanvasElement, url: string, sizeMm: numbe
     controls.update();
     ask();
   };
-  const reset = () => look(new Spherical(reach * 1.9, VIEW.phi, VIEW.theta));
+  // What lies flat is seen from above.
+  const tilt = size.y < 0.4 * Math.max(size.x, size.z) ? Math.PI * 0.2 : Math.PI * 0.38;
+  const reset = () => look(new Spherical(reach * 1.9, tilt, TURN));
   const paint = () => {
     const styles = getComputedStyle(canvas);
     clay.color = new Color(styles.getPropertyValue("--clay").trim());
     plate?.dispose();
     plate?.removeFromParent();
-    plate = plateFor(size, new Color(styles.getPropertyValue("--grid").trim()));
+    plate = plateFor(size, squareMm(sizeMm), new Color(styles.getPropertyValue("--grid").trim()));
     stage.add(plate);
     ask();
   };
+
+  // Scrolling past must not get caught: the wheel zooms once the model has been touched, and a finger going up scrolls on.
+  const zoom = () => (controls.enableZoom = document.activeElement === canvas);
+  const take = () => canvas.focus({ preventScroll: true });
+  canvas.style.touchAction = "pan-y";
+  canvas.addEventListener("focus", zoom);
+  canvas.addEventListener("blur", zoom);
+  canvas.addEventListener("pointerdown", take);
+  zoom();
 
   const watch = new ResizeObserver(fit);
   const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -112,6 +123,9 @@ export async function show(canvas: HTMLCanvasElement, url: string, sizeMm: numbe
     remove() {
       cancelAnimationFrame(asked);
       watch.disconnect();
+      canvas.removeEventListener("focus", zoom);
+      canvas.removeEventListener("blur", zoom);
+      canvas.removeEventListener("pointerdown", take);
       dark.removeEventListener("change", paint);
       controls.dispose();
       plate?.dispose();
@@ -144,9 +158,13 @@ function settled(scene: Group, sizeMm: number): { model: Group; size: Vector3 } 
   return { model, size: box.getSize(new Vector3()) };
 }
 
-/** A plate somewhat larger than the model, in squares of a centimetre; of a decimetre below something large. */
-function plateFor(size: Vector3, colour: Color): GridHelper {
-  const square = Math.max(size.x, size.z) > 600 ? 100 : 10;
+/** The side of the plate's squares, in millimetres, below a model of such a size. */
+export function squareMm(sizeMm: number): number {
+  return sizeMm > 600 ? 100 : sizeMm > 30 ? 10 : 1;
+}
+
+/** A plate somewhat larger than the model. */
+function plateFor(size: Vector3, square: number, colour: Color): GridHelper {
   const count = 2 * Math.ceil((Math.max(size.x, size.z) * 0.8) / square);
   return new GridHelper(count * square, count, colour, colour);
 }

@@ -18,7 +18,7 @@ export const PICTURE_STATES: Record<ImageStatus, string> = {
 
 export const FORMATS: Record<Format, { name: string; ending: string; use: string }> = {
   STL: { name: "STL", ending: "stl", use: "for any slicer" },
-  THREE_MF: { name: "3MF", ending: "3mf", use: "for slicers, with its size" },
+  THREE_MF: { name: "3MF", ending: "3mf", use: "for slicers, with units" },
   OBJ: { name: "OBJ", ending: "obj", use: "for modelling" },
   GLB: { name: "GLB", ending: "glb", use: "for screens" },
 };

@@ -1,0 +1,308 @@
+"""`/graphql` over WebSocket, as the subprotocol graphql-transport-ws has it.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack, aclosing, suppress
+from typing import Annotated, Any, assert_never
+from weakref import WeakSet
+
+from graphql import GraphQLError, OperationType
+from msgspec import Meta, Struct
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+from strawberry.http.websocket_origin import is_same_origin, normalize_origin
+
+from resolvers import operations
+from resolvers.documents import Refused
+from resolvers.errors import internal
+from resolvers.operations import Operation, answer
+from schema.context import Caller
+from schema.errors import ErrorCode, api_error
+from server.authentication import Unauthenticated
+from server.framing import encode
+from server.keys import KeysUnavailable
+from server.parameters import Malformed, Parameters, decode, operation_of
+from server.places import Full
+from server.state import State
+from server.transport import aborter
+
+PROTOCOL = "graphql-transport-ws"
+GOING_AWAY = 1001
+TOO_BIG = 1009
+TRY_AGAIN_LATER = 1013
+MALFORMED = 4400
+UNAUTHORIZED = 4401
+FORBIDDEN = 4403
+NO_PROTOCOL = 4406
+INIT_TIMEOUT = 4408
+TAKEN = 4409
+TOO_MANY_INITS = 4429
+REASON_BYTES = 123
+"""What a close frame has room for."""
+CLOSING_SECONDS = 1.0
+LINGERING_SECONDS = 12.0
+"""uvicorn gives the client ten seconds to answer a close."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class ConnectionInit(Struct, tag="connection_init"):
+    payload: dict[str, Any] | None = None
+
+
+class Ping(Struct, tag="ping"):
+    payload: dict[str, Any] | None = None
+
+
+class Pong(Struct, tag="pong"):
+    payload: dict[str, Any] | None = None
+
+
+class Subscribe(Struct, tag="subscribe"):
+    id: Id
+    payload: Parameters
+
+
+class Complete(Struct, tag="complete"):
+    id: Id
+
+
+Message = ConnectionInit | Ping | Pong | Subscribe | Complete
+
+
+class Close(Exception):
+    """The connection is to be closed, with this code and for this reason."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        # A character cut in two is dropped.
+        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+
+
+class Sockets:
+    """The WebSockets of this process."""
+
+    def __init__(self, allowed_origins: Collection[str]) -> None:
+        self._allowed_origins = frozenset(allowed_origins)
+        self._open: WeakSet[Socket] = WeakSet()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        websocket = WebSocket(scope, receive, send)
+        if not self._may_connect(websocket.headers):
+            # Before it is accepted, this answers with 403.
+            await websocket.close()
+            return
+        if PROTOCOL not in scope["subprotocols"]:
+            await websocket.accept()
+            await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
+            return
+        await websocket.accept(PROTOCOL)
+        socket = Socket(websocket)
+        self._open.add(socket)
+        await socket.serve()
+
+    def _may_connect(self, headers: Mapping[str, str]) -> bool:
+        """Browsers ask nobody before they open a WebSocket to another origin, so it is seen to here."""
+        origin = headers.get("origin")
+        if origin is None or "*" in self._allowed_origins:
+            return True
+        return is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in self._allowed_origins
+
+    async def close(self) -> None:
+        """Send everyone elsewhere. A `complete` would have clients think that their streams are at their ends."""
+        for socket in tuple(self._open):
+            socket.leave(Close(GOING_AWAY, "The server stops; connect again"))
+        closing = [asyncio.create_task(socket.closed.wait()) for socket in tuple(self._open)]
+        if closing:
+            _, late = await asyncio.wait(closing, timeout=CLOSING_SECONDS)
+            for task in late:
+                task.cancel()
+
+
+class Socket:
+    """One connection, from its acceptance to its end."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self.closed = asyncio.Event()
+        self._websocket = websocket
+        self._state = State.of(websocket)
+        self._settings = self._state.resources.settings
+        self._abort = aborter(websocket._receive)
+        self._caller: Caller | None = None
+        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._ending = Close(INIT_TIMEOUT, "Connection initialisation timeout")
+        self._deadline = asyncio.timeout(self._settings.init_timeout_seconds)
+        self._places = ExitStack()
+
+    async def serve(self) -> None:
+        ending: Close | None = None
+        try:
+            async with self._deadline:
+                while True:
+                    await self._handle(await self._receive())
+        except Close as close:
+            ending = close
+        except TimeoutError:
+            assert self._deadline.expired()
+            ending = self._ending
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._places.close()
+            for task in self._operations.values():
+                task.cancel()
+            await asyncio.gather(*self._operations.values(), return_exceptions=True)
+            if ending is not None:
+                await self._close(ending)
+            self.closed.set()
+
+    def leave(self, ending: Close) -> None:
+        """End the connection soon, from wherever this is called."""
+        self._ending = ending
+        with suppress(RuntimeError):  # it ends already
+            self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    def cut_off(self) -> None:
+        self.leave(NOT_READING)
+
+    async def _receive(self) -> Message:
+        received = await self._websocket.receive()
+        if received["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(received.get("code", 1005))
+        text = received.get("text")
+        if text is None:
+            raise Close(MALFORMED, "Messages must be text")
+        if len(text.encode()) > self._settings.max_message_bytes:
+            raise Close(TOO_BIG, f"Messages of more than {self._settings.max_message_bytes} bytes are not allowed")
+        try:
+            message: Message = decode(text, Message)
+        except Malformed as error:
+            raise Close(MALFORMED, f"Invalid message: {error}") from None
+        return message
+
+    async def _handle(self, message: Message) -> None:
+        match message:
+            case ConnectionInit(payload):
+                await self._init(payload or {})
+            case Ping(payload):
+                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+            case Pong():
+                pass
+            case Subscribe(id, parameters):
+                await self._subscribe(id, parameters)
+            case Complete(id):
+                task = self._operations.pop(id, None)
+                if task is not None:
+                    task.cancel()
+            case _:
+                assert_never(message)
+
+    async def _init(self, payload: Mapping[str, Any]) -> None:
+        if self._caller is not None:
+            raise Close(TOO_MANY_INITS, "Too many initialisation requests")
+        header = _authorization(payload) or self._websocket.headers.get("authorization")
+        try:
+            caller = await self._state.authenticator.caller(header)
+            self._state.connections.check(caller.user_id)
+        except Unauthenticated as error:
+            raise Close(FORBIDDEN, f"Forbidden: {error}") from None
+        except (KeysUnavailable, Full) as error:
+            raise Close(TRY_AGAIN_LATER, str(error)) from None
+        self._places.enter_context(self._state.connections.taken(caller.user_id))
+        self._caller = caller
+        self._ending = Close(FORBIDDEN, "Forbidden: the token has expired; connect again with a new one")
+        left = None if caller.expires_at is None else caller.expires_at - time.time()
+        self._deadline.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
+        await self._send({"type": "connection_ack"})
+
+    async def _subscribe(self, id: str, parameters: Parameters) -> None:  # noqa: A002  # the protocol's name
+        if self._caller is None:
+            raise Close(UNAUTHORIZED, "Unauthorized")
+        if id in self._operations:
+            raise Close(TAKEN, f"Subscriber for {id} already exists")
+        if len(self._operations) >= self._settings.max_subscriptions_per_connection:
+            limit = f"{self._settings.max_subscriptions_per_connection} operations are allowed on one connection"
+            await self._send(_error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
+            return
+        try:
+            operation = operation_of(parameters, self._state.persisted, self._state.limits)
+        except Malformed as error:
+            raise Close(MALFORMED, f"Invalid message: {error}") from None
+        except Refused as refused:
+            await self._send(_error(id, *refused.errors))
+            return
+        self._operations[id] = asyncio.create_task(self._run(id, operation, self._caller))
+
+    async def _run(self, id: str, operation: Operation, caller: Caller) -> None:  # noqa: A002  # the protocol's name
+        try:
+            last = await self._perform(id, operation, caller)
+            # From now on the id may be used again.
+            self._operations.pop(id, None)
+            await self._send(last)
+        except Close as close:
+            self.leave(close)
+        except WebSocketDisconnect:
+            pass
+
+    async def _perform(self, id: str, operation: Operation, caller: Caller) -> dict[str, Any]:  # noqa: A002  # the same
+        """Send an operation's results; returns the message that ends it."""
+        context = self._state.context(self._websocket, caller, self.cut_off)
+        try:
+            if operation.type is not OperationType.SUBSCRIPTION:
+                result = await operations.execute(operation, context, self._settings.request_timeout_seconds)
+                await self._send({"id": id, "type": "next", "payload": result})
+            else:
+                self._state.subscriptions.check(caller.user_id)
+                with self._state.subscriptions.taken(caller.user_id):
+                    async with aclosing(operations.stream(operation, context)) as results:
+                        async for result in results:
+                            await self._send({"id": id, "type": "next", "payload": result})
+        except Refused as refused:
+            return _error(id, *refused.errors)
+        except Full as full:
+            return _error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, str(full)))
+        except (Close, WebSocketDisconnect):
+            raise
+        except Exception as fault:  # the client learns of it, and its other operations go on
+            return _error(id, internal(fault))
+        return {"id": id, "type": "complete"}
+
+    async def _send(self, message: Mapping[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._settings.slow_client_seconds):
+                await self._websocket.send_text(encode(message))
+        except TimeoutError:
+            raise NOT_READING from None
+        except RuntimeError as error:  # the connection was closed from below
+            raise WebSocketDisconnect(1006) from error
+
+    async def _close(self, ending: Close) -> None:
+        try:
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._websocket.close(ending.code, ending.reason)
+        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+            self._abort()
+        else:
+            asyncio.get_running_loop().call_later(LINGERING_SECONDS, self._abort)
+
+
+NOT_READING = Close(TRY_AGAIN_LATER, "You do not read; come back with your cursor")
+
+
+def _error(id: str, *errors: GraphQLError) -> dict[str, Any]:  # noqa: A002  # the protocol's name
+    return {"id": id, "type": "error", "payload": answer(errors)["errors"]}
+
+
+def _authorization(parameters: Mapping[str, object]) -> str | None:
+    """The token of `connection_init`: under `authorization`, as in HTTP, with or without `Bearer`."""
+    for name, value in parameters.items():
+        if name.lower() == "authorization" and isinstance(value, str):
+            return value if value.lower().startswith("bearer ") else f"Bearer {value}"
+    return None
