@@ -20,6 +20,9 @@ def coded(error: GraphQLError) -> GraphQLError:
     cause = error.original_error
     if error.path is None and (cause is None or isinstance(cause, GraphQLError)):
         return _moved(error, api_error(ErrorCode.BAD_USER_INPUT, error.message))
+    if isinstance(cause, GraphQLError) and error.message.startswith("Argument '"):
+        # A variable may be null where an argument with a default must not be: that shows at its field.
+        return _moved(error, api_error(ErrorCode.BAD_USER_INPUT, error.message))
     return _moved(error, internal(cause or error, path=error.path))
 
 

@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 from db import queries
 from db.session import Database
 from schema.context import Loaders
+from schema.errors import gone
 
 R = TypeVar("R")
 BATCH = 500
@@ -26,9 +27,10 @@ def _one_or_none(database: Database, read: Read[R]) -> DataLoader[str, R | None]
 
 
 def _one(database: Database, read: Read[R]) -> DataLoader[str, R]:
-    async def load(ids: list[str]) -> list[R]:
+    async def load(ids: list[str]) -> list[R | BaseException]:
         found = await read(database, ids)
-        return [found[key] for key in ids]
+        # It is there unless its request was deleted since the row was read that it belongs to.
+        return [found.get(key) or gone("job") for key in ids]
 
     return DataLoader(load_fn=load, cache=False, max_batch_size=BATCH)
 

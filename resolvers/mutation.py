@@ -40,6 +40,10 @@ def _invalid(message: str, field: str) -> Refused:
     return Refused(Refusal.INVALID_INPUT, message, ("input", field))
 
 
+def _is_text(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _checked_prompt(text: str) -> str:
     prompt = text.strip()
     if not 1 <= len(prompt) <= requests.PROMPT_LENGTH:
@@ -47,7 +51,7 @@ def _checked_prompt(text: str) -> str:
             f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {requests.PROMPT_LENGTH}.",
             "prompt",
         )
-    if "\0" in prompt or any("\ud800" <= character <= "\udfff" for character in prompt):
+    if not _is_text(prompt):
         raise _invalid("The prompt has characters that no text has; remove them.", "prompt")
     return prompt
 
@@ -55,6 +59,8 @@ def _checked_prompt(text: str) -> str:
 def _checked_key(key: str | None) -> str | None:
     if key is not None and not 1 <= len(key) <= KEY_LENGTH:
         raise _invalid(f"The idempotency key must have 1 to {KEY_LENGTH} characters.", "idempotencyKey")
+    if key is not None and not _is_text(key):
+        raise _invalid("The idempotency key has characters that no text has; remove them.", "idempotencyKey")
     return key
 
 

@@ -25,3 +25,8 @@ def api_error(code: ErrorCode, message: str) -> GraphQLError:
 
 def bad_input(message: str) -> GraphQLError:
     return api_error(ErrorCode.BAD_USER_INPUT, message)
+
+
+def gone(what: str) -> GraphQLError:
+    """What belongs to a row was deleted, with its request, since the row was read."""
+    return api_error(ErrorCode.NOT_FOUND, f"The {what} was deleted.")

@@ -10,7 +10,7 @@ import strawberry
 from events import types as log
 from events.status import ModelStage, RequestPhase, RequestStatus
 from schema.context import Info
-from schema.errors import ErrorCode, api_error
+from schema.errors import gone
 from schema.types import GeneratedImage, GenerationRequest, Model
 
 
@@ -27,25 +27,21 @@ class RequestEvent:
     async def request(self, info: Info) -> GenerationRequest:
         request = await info.context.loaders.request.load(self.row.request_id)
         if request is None:
-            raise _gone("request")
+            raise gone("request")
         return GenerationRequest.of(request)
-
-
-def _gone(what: str) -> Exception:
-    return api_error(ErrorCode.NOT_FOUND, f"The {what} was deleted.")
 
 
 async def _image(info: Info, image_id: str) -> GeneratedImage:
     image = await info.context.loaders.image.load(image_id)
     if image is None:
-        raise _gone("image")
+        raise gone("image")
     return GeneratedImage.of(image)
 
 
 async def _model(info: Info, model_id: str) -> Model:
     model = await info.context.loaders.model.load(model_id)
     if model is None:
-        raise _gone("model")
+        raise gone("model")
     return Model.of(model)
 
 

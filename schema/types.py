@@ -27,7 +27,7 @@ from events import outcome
 from events.outcome import FailureCode, ModelFormat, PrintIssueCode
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestPhase, RequestStatus
 from schema.context import Info
-from schema.errors import bad_input
+from schema.errors import bad_input, gone
 from schema.scalars import BigInt
 
 if TYPE_CHECKING:
@@ -206,7 +206,8 @@ class Model(Node):
     @strawberry.field(description="The image that it is made from.")
     async def source_image(self, info: Info) -> GeneratedImage:
         image = await info.context.loaders.image.load(self.record.image_id)
-        assert image is not None, "a model's image is deleted only with the model"
+        if image is None:
+            raise gone("image")
         return GeneratedImage.of(image)
 
     @strawberry.field(description="A picture of the model, once it is completed. The link may expire; ask again.")
@@ -224,7 +225,8 @@ class Model(Node):
     @strawberry.field(description="The request that it belongs to.")
     async def request(self, info: Info) -> GenerationRequest:
         request = await info.context.loaders.request.load(self.record.request_id)
-        assert request is not None, "a model is deleted with its request"
+        if request is None:
+            raise gone("request")
         return GenerationRequest.of(request)
 
 

@@ -1,0 +1,101 @@
+"""A page with all that belongs to it takes a handful of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from db.session import Database
+from tests.operations import data
+from tests.rows import create, drawn, finished, select_image
+
+PAGE = """
+{
+  requests(first: 50) {
+    totalCount
+    pageInfo { hasNextPage endCursor }
+    edges {
+      node {
+        id status phase lastEventSequence
+        images { id index imageUrl failure { code } job { id status attempts } }
+        model { id }
+        models {
+          id status previewImageUrl printReport { printable issues { code } }
+          files { format url byteSize sha256 }
+          job { id status attempts }
+          sourceImage { id index imageUrl job { id } }
+          request { id }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    found: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        found.append(statement)
+
+    engines = [database.engine.sync_engine, database._reading.sync_engine]
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", note)
+    yield found
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def test_a_page_of_fifty_takes_a_handful_of_statements(database: Database, context_for: Any):
+    for _ in range(8):
+        await finished(database)
+    await select_image(database, await drawn(database))
+    for _ in range(43):
+        await create(database)
+    with statements(database) as found:
+        page = (await data(context_for(database), PAGE))["requests"]
+    assert page["totalCount"] == 52
+    assert page["pageInfo"]["hasNextPage"] is True
+    nodes = [edge["node"] for edge in page["edges"]]
+    assert len(nodes) == 50
+    assert all(len(node["images"]) == 4 for node in nodes)
+    assert sum(len(node["models"]) for node in nodes) == 7
+    for node in nodes:
+        for model in node["models"]:
+            assert model["request"]["id"] == node["id"]
+            assert model["sourceImage"]["id"] == node["images"][0]["id"]
+            assert len(model["files"]) == (4 if model["status"] == "COMPLETED" else 0)
+    # The page, its count, and one each for images, models, files, the jobs of both, and what models lead back to.
+    assert len(found) <= 10, "\n".join(found)
+
+
+async def test_pages_follow_one_another(database: Database, context_for: Any):
+    made = [(await create(database))[0] for _ in range(7)]
+    query = """query ($first: Int, $after: String, $last: Int, $before: String) {
+      requests(first: $first, after: $after, last: $last, before: $before) {
+        edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+      }
+    }"""
+
+    async def page(**window: Any) -> Any:
+        return (await data(context_for(database), query, **window))["requests"]
+
+    seen, after = [], None
+    while True:
+        found = await page(first=3, after=after)
+        seen += [edge["node"]["id"] for edge in found["edges"]]
+        after = found["pageInfo"]["endCursor"]
+        if not found["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == made[::-1], "newest first"
+    back = await page(last=3)
+    assert [edge["node"]["id"] for edge in back["edges"]] == made[2::-1]
+    before = await page(last=3, before=back["pageInfo"]["startCursor"])
+    assert [edge["node"]["id"] for edge in before["edges"]] == made[5:2:-1]
+    assert before["pageInfo"]["hasPreviousPage"] is True
+    assert (await page(first=0))["edges"] == []
