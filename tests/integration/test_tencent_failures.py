@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 import pytest
@@ -241,15 +240,3 @@ async def test_a_picture_that_is_none(worker, service):
     service.script = Script(timeline=["DONE"], results=[("IMAGE", "page.html")])
     request_id, job_id = await worker.draw()
     await assert_not_drawn(worker, request_id, job_id, None, F.BAD_OUTPUT, 1)
-
-
-# Pictures by URL
-
-
-@pytest.mark.parametrize("code", ["FailedOperation.ImageDownloadError", "FailedOperation.DownloadError"])
-async def test_a_picture_that_the_provider_cannot_fetch_is_sent_along(worker, service, code):
-    """The storage is not public here, so that the job's own end says it; the next submit has the picture."""
-    service.script = Script(timeline=["FAIL"], fail_code=code)
-    request_id, job_id = await worker.make(picture(seed=7))
-    await assert_failed(worker, request_id, job_id, code, F.PROVIDER_UNAVAILABLE, ATTEMPTS)
-    assert service.submits == {hashlib.sha256(picture(seed=7)).hexdigest(): ATTEMPTS}
