@@ -27,6 +27,7 @@ from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
+from server.sockets import Sockets
 from server.state import State
 from server.web import web_routes
 from settings import SettingsError
@@ -72,8 +73,10 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    await app.state.endpoint.sockets.close()
+    sockets: Sockets = app.state.endpoint.sockets
+    sockets.leave()
     app.state.hub.close()
+    await sockets.wait_closed()
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -224,6 +225,25 @@ async def test_hostile_queries_are_refused_at_once(client: Client) -> None:
         response = await client.http.post("/graphql", json={"query": query}, headers={"Accept": GRAPHQL_JSON})
         assert (response.status_code, codes(response)) == (400, ["QUERY_TOO_COMPLEX"]), query[:100]
         assert response.elapsed.total_seconds() < 2
+
+
+async def test_persisted_queries_are_sent_once(client: Client) -> None:
+    query = "{ viewer { id isOperator activeRequestLimit } }"
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(query.encode()).hexdigest()}}
+    for accept, status in ((JSON, 200), (GRAPHQL_JSON, 400)):
+        missed = await client.http.post("/graphql", json={"extensions": hashed}, headers={"Accept": accept})
+        assert (missed.status_code, codes(missed)) == (status, ["PERSISTED_QUERY_NOT_FOUND"])
+        assert missed.json()["errors"][0]["message"] == "PersistedQueryNotFound"
+    sent = await client.http.post("/graphql", json={"query": query, "extensions": hashed})
+    assert sent.json()["data"]["viewer"]["id"] == "local"
+    parameters = {"extensions": json.dumps(hashed)}
+    for headers in ({}, {"Accept": "text/html,*/*;q=0.8"}):
+        assert (await client.http.get("/graphql", params=parameters, headers=headers)).json() == sent.json()
+    async with client.socket() as socket:
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"extensions": hashed}}))
+        assert json.loads(await socket.recv())["payload"] == sent.json()
+    wrong = await client.http.post("/graphql", json={"query": "{ viewer { id } }", "extensions": hashed})
+    assert codes(wrong) == ["BAD_USER_INPUT"]
 
 
 async def test_introspection_is_open_to_explorers(client: Client) -> None:
