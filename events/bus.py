@@ -119,6 +119,8 @@ class Bus:
 
     async def _receive(self, receive: Callable[[], Awaitable[object]]) -> None:
         while True:
+            # Of a burst, receiving alone would never let those run who follow, and their queues would be full.
+            await asyncio.sleep(0)
             published = await receive()
             text = getattr(published, "message", None)
             if not isinstance(text, str) or text == GAP:

@@ -74,9 +74,13 @@ class RedisBackend(BroadcastBackend):
                     self.connected = True
                     return Event(message["channel"].decode(), GAP)
                 if message["type"] == "message":
-                    return Event(message["channel"].decode(), message["data"].decode())
+                    # What is no text is none of ours, and must not end the listening.
+                    return Event(message["channel"].decode(), message["data"].decode(errors="replace"))
             except (RedisError, OSError) as error:
+                was_connected = self.connected
                 await self._lost(error)
+                if was_connected and self._channels:
+                    return Event(next(iter(self._channels)), GAP)
 
     async def _ping(self) -> None:
         """A connection that died without a word answers no ping."""
