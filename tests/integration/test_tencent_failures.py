@@ -199,6 +199,15 @@ async def test_whatever_comes_between_a_job_is_submitted_once(worker, service):
     assert not [fault for fault in service.app.faults if fault.times]
 
 
+async def test_a_busy_provider_is_asked_again_by_itself(worker, service):
+    service.fail(Fault("error", SUBMIT, code="RequestLimitExceeded.JobNumExceed"))
+    request_id, job_id = await worker.make(picture())
+    events = await worker.ended(request_id, MADE)
+    assert (kinds(events)[ModelGenerating], kinds(events)[ModelCompleted]) == (1, 1)
+    assert (await worker.job(job_id)).attempts == 1
+    assert (service.app.arrivals[SUBMIT], service.submits.total()) == (2, 1)
+
+
 async def test_a_download_that_breaks_is_tried_again_without_another_submit(worker, service):
     service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
     request_id, job_id = await worker.make(picture())
