@@ -23,10 +23,12 @@ from server import health, sse
 from server.authentication import Unauthenticated
 from server.files import file_route
 from server.graphql import Endpoint
+from server.hosts import LocalHosts
 from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
+from server.signals import on_stop
 from server.sockets import Sockets
 from server.state import State
 from server.web import web_routes
@@ -67,6 +69,7 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         await stack.enter_async_context(sweeping(resources))
         if work:
             await stack.enter_async_context(working(resources))
+        stack.enter_context(on_stop(partial(end_streams, app)))
         yield
         resources.hub.close()
 
@@ -125,6 +128,7 @@ def make_app(*, work: bool) -> Starlette:
         routes=routes,
         lifespan=partial(lifespan, work=work),
         middleware=[
+            *([] if configured.authenticates else [Middleware(LocalHosts, public_url=configured.public_url)]),
             Middleware(
                 CORSMiddleware,
                 allow_origins=configured.allowed_origins,
@@ -132,7 +136,7 @@ def make_app(*, work: bool) -> Starlette:
                 allow_headers=["*"],
                 expose_headers=["Content-Length", "Content-Range", "Accept-Ranges", "ETag"],
                 max_age=600,
-            )
+            ),
         ],
         exception_handlers={
             HTTPException: _http_error,

@@ -10,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect as connect_socket
+from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase, running
@@ -178,6 +180,36 @@ async def test_another_site_may_not_ask(client: Client) -> None:
     assert "access-control-allow-origin" not in asked.headers
     read = await client.http.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
     assert "access-control-allow-origin" not in read.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8000", 200),
+        ("127.8.8.8", 200),
+        ("evil.example:8000", 421),
+        ("localhost.evil.example", 421),
+        ("192.168.0.7", 421),
+        ("[::1", 421),
+        ("", 421),
+    ],
+)
+async def test_without_tokens_a_name_that_is_made_to_mean_this_machine_is_refused(
+    client: Client, host: str, status: int
+) -> None:
+    for path in ("/graphql?query={__typename}", "/"):
+        assert (await client.http.get(path, headers={"Host": host})).status_code == status
+    if status != 200:
+        url = client.program.url.replace("http", "ws") + "/graphql"
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect_socket(
+                url, origin=f"http://{host}", additional_headers={"Host": host}, proxy=None, user_agent_header=None
+            ):
+                pass
+        assert refused.value.response.status_code == 403
 
 
 async def test_large_bodies_are_refused_unread(client: Client) -> None:
