@@ -164,6 +164,8 @@ class Settings(BaseSettings):
             return None
         if not (re.match("https?://", value) and _has_host(value)):
             raise ValueError("must be an http or https URL with a host")
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("must hold no user name and password: it is shown in places where nothing secret may be")
         return value.rstrip("/")
 
     @field_validator("tencentcloud_endpoint")

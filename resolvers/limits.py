@@ -106,14 +106,14 @@ class _Shape:
         sets = [within]
         while sets:
             selections = sets.pop().selections
-            names: set[str] = set()
+            keys: set[str] = set()
             for selection in selections:
                 self.directives += len(selection.directives or ())
                 if isinstance(selection, FieldNode):
-                    name = selection.name.value
+                    key = (selection.alias or selection.name).value
                     # What is repeated costs the validation as much as what has another name.
-                    self.aliases += selection.alias is not None or name in names
-                    names.add(name)
+                    self.aliases += selection.alias is not None or key in keys
+                    keys.add(key)
                 nested = None if isinstance(selection, FragmentSpreadNode) else _nested(selection)
                 if nested is not None:
                     sets.append(nested)

@@ -23,10 +23,13 @@ from server import health, sse
 from server.authentication import Unauthenticated
 from server.files import file_route
 from server.graphql import Endpoint
+from server.hosts import LocalHosts
 from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
+from server.signals import on_stop
+from server.sockets import Sockets
 from server.state import State
 from server.web import web_routes
 from settings import SettingsError
@@ -66,14 +69,17 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         await stack.enter_async_context(sweeping(resources))
         if work:
             await stack.enter_async_context(working(resources))
+        stack.enter_context(on_stop(partial(end_streams, app)))
         yield
         resources.hub.close()
 
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    await app.state.endpoint.sockets.close()
+    sockets: Sockets = app.state.endpoint.sockets
+    sockets.leave()
     app.state.hub.close()
+    await sockets.wait_closed()
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -122,6 +128,7 @@ def make_app(*, work: bool) -> Starlette:
         routes=routes,
         lifespan=partial(lifespan, work=work),
         middleware=[
+            *([] if configured.authenticates else [Middleware(LocalHosts, public_url=configured.public_url)]),
             Middleware(
                 CORSMiddleware,
                 allow_origins=configured.allowed_origins,
@@ -129,7 +136,7 @@ def make_app(*, work: bool) -> Starlette:
                 allow_headers=["*"],
                 expose_headers=["Content-Length", "Content-Range", "Accept-Ranges", "ETag"],
                 max_age=600,
-            )
+            ),
         ],
         exception_handlers={
             HTTPException: _http_error,

@@ -70,7 +70,7 @@ def choose(accept: str | None, *, streams: bool) -> Media | None:
 def _ranges(accept: str) -> list[Range]:
     ranges = []
     for part in PART.findall(accept):
-        name, *parameters = (found.strip() for found in PARAMETER.findall(part))
+        name, *parameters = [found.strip() for found in PARAMETER.findall(part)] or [""]
         pairs = (parameter.partition("=") for parameter in parameters)
         values = {key.strip().lower(): value.strip().strip('"') for key, _, value in pairs}
         ranges.append(Range(name.lower(), values))

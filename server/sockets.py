@@ -115,15 +115,17 @@ class Sockets:
             return True
         return is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in self._allowed_origins
 
-    async def close(self) -> None:
+    def leave(self) -> None:
         """Send everyone elsewhere. A `complete` would have clients think that their streams are at their ends."""
         for socket in tuple(self._open):
             socket.leave(Close(GOING_AWAY, "The server stops; connect again"))
-        closing = [asyncio.create_task(socket.closed.wait()) for socket in tuple(self._open)]
-        if closing:
-            _, late = await asyncio.wait(closing, timeout=CLOSING_SECONDS)
-            for task in late:
-                task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until the closes are sent, but not long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                for socket in tuple(self._open):
+                    await socket.closed.wait()
 
 
 class Socket:
@@ -164,8 +166,10 @@ class Socket:
             self.closed.set()
 
     def leave(self, ending: Close) -> None:
-        """End the connection soon, from wherever this is called."""
+        """End the connection soon, from wherever this is called. Nothing more is sent before the close."""
         self._ending = ending
+        for task in self._operations.values():
+            task.cancel()
         with suppress(RuntimeError):  # it ends already
             self._deadline.reschedule(asyncio.get_running_loop().time())
 

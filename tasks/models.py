@@ -65,9 +65,10 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 
 
 async def _make(context: WorkerContext, claim: ModelClaim) -> None:
+    job_id = claim.provider_job_id or await _submit(context, claim)
+    # Told from here on: whoever sees progress may rely on the provider's job not being lost.
     progress = Progress(claim)
     async with progress.told(context.database), _scratch(context) as folder:
-        job_id = claim.provider_job_id or await _submit(context, claim)
         result = await _poll(context, claim, job_id, progress)
         progress.set(ModelStage.DOWNLOADING)
         source = await _download(context, _chosen(result.files), folder / "source")

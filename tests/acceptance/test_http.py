@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -9,6 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
+from websockets.asyncio.client import connect as connect_socket
+from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase, running
@@ -179,6 +182,36 @@ async def test_another_site_may_not_ask(client: Client) -> None:
     assert "access-control-allow-origin" not in read.headers
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8000", 200),
+        ("localhost", 200),
+        ("LOCALHOST:1", 200),
+        ("[::1]:8000", 200),
+        ("127.8.8.8", 200),
+        ("evil.example:8000", 421),
+        ("localhost.evil.example", 421),
+        ("192.168.0.7", 421),
+        ("[::1", 421),
+        ("", 421),
+    ],
+)
+async def test_without_tokens_a_name_that_is_made_to_mean_this_machine_is_refused(
+    client: Client, host: str, status: int
+) -> None:
+    for path in ("/graphql?query={__typename}", "/"):
+        assert (await client.http.get(path, headers={"Host": host})).status_code == status
+    if status != 200:
+        url = client.program.url.replace("http", "ws") + "/graphql"
+        with pytest.raises(InvalidStatus) as refused:
+            async with connect_socket(
+                url, origin=f"http://{host}", additional_headers={"Host": host}, proxy=None, user_agent_header=None
+            ):
+                pass
+        assert refused.value.response.status_code == 403
+
+
 async def test_large_bodies_are_refused_unread(client: Client) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for _ in range(160):
@@ -224,6 +257,25 @@ async def test_hostile_queries_are_refused_at_once(client: Client) -> None:
         response = await client.http.post("/graphql", json={"query": query}, headers={"Accept": GRAPHQL_JSON})
         assert (response.status_code, codes(response)) == (400, ["QUERY_TOO_COMPLEX"]), query[:100]
         assert response.elapsed.total_seconds() < 2
+
+
+async def test_persisted_queries_are_sent_once(client: Client) -> None:
+    query = "{ viewer { id isOperator activeRequestLimit } }"
+    hashed = {"persistedQuery": {"version": 1, "sha256Hash": hashlib.sha256(query.encode()).hexdigest()}}
+    for accept, status in ((JSON, 200), (GRAPHQL_JSON, 400)):
+        missed = await client.http.post("/graphql", json={"extensions": hashed}, headers={"Accept": accept})
+        assert (missed.status_code, codes(missed)) == (status, ["PERSISTED_QUERY_NOT_FOUND"])
+        assert missed.json()["errors"][0]["message"] == "PersistedQueryNotFound"
+    sent = await client.http.post("/graphql", json={"query": query, "extensions": hashed})
+    assert sent.json()["data"]["viewer"]["id"] == "local"
+    parameters = {"extensions": json.dumps(hashed)}
+    for headers in ({}, {"Accept": "text/html,*/*;q=0.8"}):
+        assert (await client.http.get("/graphql", params=parameters, headers=headers)).json() == sent.json()
+    async with client.socket() as socket:
+        await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": {"extensions": hashed}}))
+        assert json.loads(await socket.recv())["payload"] == sent.json()
+    wrong = await client.http.post("/graphql", json={"query": "{ viewer { id } }", "extensions": hashed})
+    assert codes(wrong) == ["BAD_USER_INPUT"]
 
 
 async def test_introspection_is_open_to_explorers(client: Client) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import select
+import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -143,10 +147,8 @@ async def test_multipart_carries_errors(client: Client) -> None:
 async def test_every_transport_tells_the_same(client: Client, request_id: str) -> None:
     async def first(accept: str) -> Any:
         async with streamed(client, accept, FOLLOW, id=request_id) as response:
-            async for line in response.aiter_lines():
-                if "requestEvents" in line:
-                    return json.loads(line.removeprefix("data: "))
-        raise AssertionError("the stream ended early")
+            lines = (line async for line in response.aiter_lines() if "requestEvents" in line)
+            return json.loads((await anext(lines)).removeprefix("data: "))
 
     by_sse, by_parts = await first(EVENT_STREAM), await first(MULTIPART)
     async with client.socket() as websocket:
@@ -228,3 +230,36 @@ async def test_a_client_that_does_not_read_is_dropped_and_delays_nobody(
         await client.follow(other, in_phase("AWAITING_SELECTION"))
         assert time.monotonic() - begun < 5
         assert await asyncio.to_thread(is_dropped, connection, 15)
+
+
+async def test_streams_end_when_the_server_stops_whoever_runs_it(tmp_path: Path, connect: Connect) -> None:
+    program = Program(tmp_path, {}, served=False)
+    uvicorn = Path(sys.executable).parent / "uvicorn"
+    process = await asyncio.create_subprocess_exec(
+        uvicorn, "server.app:app", "--port", str(program.port), env=program.environment, cwd=tmp_path
+    )
+    try:
+        client = connect(program)
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    await client.http.get("/readyz")
+                    break
+                await asyncio.sleep(0.05)
+        request_id = await client.created("stopped delay=30")
+        async with client.socket() as websocket, client.http.stream("GET", "/events") as plain:
+            payload = {"query": FOLLOW, "variables": {"id": request_id}}
+            await websocket.send(json.dumps({"type": "subscribe", "id": "1", "payload": payload}))
+            assert json.loads(await websocket.recv())["type"] == "next"
+            async with streamed(client, EVENT_STREAM, FOLLOW, id=request_id) as graphql:
+                process.send_signal(signal.SIGTERM)
+                assert (await plain.aread()).startswith(b"retry: ")
+                assert (await graphql.aread()).endswith(b"event: complete\ndata:\n\n")
+                await websocket.wait_closed()
+                assert websocket.close_code == 1001
+        async with asyncio.timeout(20):
+            await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

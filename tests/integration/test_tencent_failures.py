@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import timedelta
 
 import pytest
@@ -200,6 +199,15 @@ async def test_whatever_comes_between_a_job_is_submitted_once(worker, service):
     assert not [fault for fault in service.app.faults if fault.times]
 
 
+async def test_a_busy_provider_is_asked_again_by_itself(worker, service):
+    service.fail(Fault("error", SUBMIT, code="RequestLimitExceeded.JobNumExceed"))
+    request_id, job_id = await worker.make(picture())
+    events = await worker.ended(request_id, MADE)
+    assert (kinds(events)[ModelGenerating], kinds(events)[ModelCompleted]) == (1, 1)
+    assert (await worker.job(job_id)).attempts == 1
+    assert (service.app.arrivals[SUBMIT], service.submits.total()) == (2, 1)
+
+
 async def test_a_download_that_breaks_is_tried_again_without_another_submit(worker, service):
     service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
     request_id, job_id = await worker.make(picture())
@@ -241,15 +249,3 @@ async def test_a_picture_that_is_none(worker, service):
     service.script = Script(timeline=["DONE"], results=[("IMAGE", "page.html")])
     request_id, job_id = await worker.draw()
     await assert_not_drawn(worker, request_id, job_id, None, F.BAD_OUTPUT, 1)
-
-
-# Pictures by URL
-
-
-@pytest.mark.parametrize("code", ["FailedOperation.ImageDownloadError", "FailedOperation.DownloadError"])
-async def test_a_picture_that_the_provider_cannot_fetch_is_sent_along(worker, service, code):
-    """The storage is not public here, so that the job's own end says it; the next submit has the picture."""
-    service.script = Script(timeline=["FAIL"], fail_code=code)
-    request_id, job_id = await worker.make(picture(seed=7))
-    await assert_failed(worker, request_id, job_id, code, F.PROVIDER_UNAVAILABLE, ATTEMPTS)
-    assert service.submits == {hashlib.sha256(picture(seed=7)).hexdigest(): ATTEMPTS}

@@ -73,6 +73,7 @@ class Script:
     job_seconds: float | None = None
     linger_seconds: float = 0
     fail_code: str = "FailedOperation.InnerError"
+    fail_message: str = "scripted"
     results: list[tuple[str, str]] = field(default_factory=lambda: [("GLB", "box.glb")])
     preview: bool = True
     download: bool = False
@@ -210,7 +211,7 @@ class TencentStandIn:
             return self._image_answer(job, state, request)
         answer: dict[str, Any] = {"Status": state, "ErrorCode": "", "ErrorMessage": "", "ResultFile3Ds": []}
         if state == "FAIL":
-            return answer | {"ErrorCode": self.script.fail_code, "ErrorMessage": "scripted"}
+            return answer | {"ErrorCode": self.script.fail_code, "ErrorMessage": self.script.fail_message}
         if state == "DONE":
             preview = {"PreviewImageUrl": _link(request, "preview.png")} if self.script.preview else {}
             files = [{"Type": word, "Url": _link(request, name)} | preview for word, name in self.script.results]
@@ -220,7 +221,7 @@ class TencentStandIn:
     def _image_answer(self, job: Job, state: str, request: Request) -> dict[str, Any]:
         answer: dict[str, Any] = {"JobStatusCode": IMAGE_CODES[state], "JobStatusMsg": state}
         if state == "FAIL":
-            return answer | {"JobErrorCode": self.script.fail_code, "JobErrorMsg": "scripted"}
+            return answer | {"JobErrorCode": self.script.fail_code, "JobErrorMsg": self.script.fail_message}
         if state == "DONE":
             name = self.script.results[0][1] if self.script.results[0][0] == "IMAGE" else "picture.png"
             link = _link(request, name)

@@ -1,0 +1,41 @@
+"""What happens when the process is told to stop, whoever handles the signal after us."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def on_stop(end: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
+    """Run `end` on SIGTERM and SIGINT, beside what is done already.
+
+    A server that is not ours waits for open connections when it stops, and streams are open until they are ended.
+    """
+    loop = asyncio.get_running_loop()
+    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    ending: list[asyncio.Task[None]] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(lambda: ending.append(loop.create_task(end())))
+        before[number](number, frame)
+
+    # Signals can be handled in the main thread only.
+    if threading.current_thread() is threading.main_thread():
+        for number in NUMBERS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                before[number] = handler
+                signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for replaced, handler in before.items():
+            signal.signal(replaced, handler)
