@@ -18,6 +18,7 @@ from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
+from dramatiq.errors import DecodeError
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -28,6 +29,7 @@ QUEUES = (IMAGES, MODELS)
 NAMESPACE = "maquette"
 BELL = f"{NAMESPACE}:bell"
 AWAY_SECONDS = 0.5
+LISTEN_SECONDS = 0.5
 HEARTBEAT_MILLISECONDS = 15_000
 
 log = structlog.get_logger(__name__)
@@ -105,6 +107,8 @@ class RedisQueues(RedisBroker):
 
     def close(self) -> None:
         self._closing.set()
+        if self._listener is not None:
+            self._listener.join(LISTEN_SECONDS + AWAY_SECONDS)
         self.client.close()
 
     def _listen(self) -> None:
@@ -114,7 +118,7 @@ class RedisQueues(RedisBroker):
                 with self.client.pubsub() as pubsub:
                     pubsub.subscribe(BELL)
                     while not self._closing.is_set():
-                        message = pubsub.get_message(timeout=1)
+                        message = pubsub.get_message(timeout=LISTEN_SECONDS)
                         if message is None:
                             continue
                         name = message["data"].decode() if message["type"] == "message" else None
@@ -140,8 +144,8 @@ class _DoorbellConsumer(Consumer):
         while self._fetched:
             data = self._fetched.pop(0)
             # An id that was queued twice, by a command repeated after a lost answer, has no message any more.
-            if data is not None:
-                message: Message[None] = Message.decode(data)
+            message = None if data is None else _decoded(data)
+            if message is not None:
                 self._in_hand.add(message.options["redis_message_id"])
                 return MessageProxy(message)
         # Cleared before the fetch: a ring in between is then still heard.
@@ -186,6 +190,17 @@ class _DoorbellConsumer(Consumer):
         ids = [message.options["redis_message_id"] for message in messages]
         if ids:
             self._broker.do_requeue(self._queue_name, *ids)
+
+
+def _decoded(data: bytes) -> Message[None] | None:
+    """A message, or None for what is none of this program: raised here, an error would end the consumer."""
+    try:
+        message: Message[None] = Message.decode(data)
+        message.options["redis_message_id"]
+    except (DecodeError, TypeError, KeyError) as error:
+        log.warning("what is no message was left in the queue", error=repr(error))
+        return None
+    return message
 
 
 class MemoryQueues(StubBroker):

@@ -425,7 +425,7 @@ def check_story(told: list[RequestEvent], status: RequestStatus) -> None:
 
 
 Lives.TestCase.settings = settings(
-    max_examples=25,
+    max_examples=15,
     stateful_step_count=40,
     deadline=None,
     # Shrinking would take minutes; forty steps can be read.
