@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, case, select, update
 
-from db.jobs import Lease, LeaseLost, end, take
-from db.log import append, lock_request, lock_request_of_job, task_updated
+from db.jobs import Lease, LeaseLost, columns_to_take, end, take
+from db.log import Entry, append, append_all, lock_request, lock_requests_of_jobs, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, request_folder, settled
@@ -36,6 +38,32 @@ class ImageClaim:
         return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}/"
 
 
+_DRAWINGS = (
+    select(
+        *columns_to_take(image_generation_jobs),
+        image_generation_jobs.c.image_id,
+        generated_images.c.index.label("image_index"),
+        generated_images.c.prompt,
+        generated_images.c.status.label("image_status"),
+    )
+    .join(generated_images, generated_images.c.id == image_generation_jobs.c.image_id)
+    .where(image_generation_jobs.c.id.in_(bindparam("job_ids", expanding=True)))
+    .order_by(image_generation_jobs.c.id)
+)
+
+
+Told = defaultdict[str, list[EventData]]
+"""What a transaction tells of each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """An image that is drawn, and stored under `key`."""
+
+    claim: ImageClaim
+    key: str
+
+
 async def claim(
     database: Database, job_id: str, lease_seconds: float, seconds: float, most: int | None = None
 ) -> ImageClaim | None:
@@ -43,49 +71,86 @@ async def claim(
 
     Where the account may have only `most` jobs at once, it is the job whose turn it is, or none while no slot is free.
     """
-    jobs = image_generation_jobs
-    query = select(
-        jobs,
-        generated_images.c.index.label("image_index"),
-        generated_images.c.prompt,
-        generated_images.c.status.label("image_status"),
-    ).join(generated_images, generated_images.c.id == jobs.c.image_id)
     async with database.transaction() as transaction:
-        chosen = job_id if most is None else await next_job(transaction, jobs, most)
-        request = None if chosen is None else await lock_request_of_job(transaction, jobs, chosen)
-        if chosen is None or request is None:
+        chosen = job_id if most is None else await next_job(transaction, image_generation_jobs, most)
+        if chosen is None:
             return None
-        row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
-        lease = await take(transaction, jobs, row, lease_seconds, seconds)
-        if lease is None:
-            return None
-        if row.image_status is ImageStatus.PENDING:
-            await _move(transaction, row.image_id, row.image_status, ImageStatus.GENERATING)
-            await append(
-                transaction,
-                request,
-                ImageGenerating(row.image_id, row.image_index, row.prompt),
-                status=RequestStatus.IMAGE_GENERATING if request.status is RequestStatus.IMAGE_PENDING else None,
-            )
-    return ImageClaim(lease, row.image_id, row.image_index, row.prompt)
+        requests = await lock_requests_of_jobs(transaction, image_generation_jobs, [chosen])
+        told = Told(list)
+        claims = await _claim(transaction, requests, [chosen], lease_seconds, seconds, told)
+        await _tell(transaction, requests, told)
+    return claims.get(chosen)
 
 
-async def complete(database: Database, claim: ImageClaim, key: str) -> None:
-    """The image is drawn and stored under `key`; raises `LeaseLost`."""
+async def complete(database: Database, drawn: Drawn) -> None:
+    """The image is there; raises `LeaseLost`."""
+    async with database.transaction() as transaction:
+        request, told = await _locked(transaction, drawn.claim), Told(list)
+        await _complete(transaction, [drawn], told)
+        await _tell(transaction, {request.id: request}, told)
+
+
+async def write_together(
+    database: Database, lease_seconds: float, seconds: float, items: Sequence[str | Drawn]
+) -> dict[int, ImageClaim | None]:
+    """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them.
+
+    Left out are those whose requests somebody else has locked, and claims that come to nothing.
+    """
+    job_ids = [item if isinstance(item, str) else item.claim.lease.job_id for item in items]
+    async with database.transaction() as transaction:
+        requests = await lock_requests_of_jobs(transaction, image_generation_jobs, job_ids, wait=False)
+        told = Told(list)
+        drawn = [item for item in items if isinstance(item, Drawn) and item.claim.lease.request_id in requests]
+        await _complete(transaction, drawn, told)
+        wanted = [item for item in items if isinstance(item, str)]
+        claims = await _claim(transaction, requests, wanted, lease_seconds, seconds, told)
+        await _tell(transaction, requests, told)
+    # Of messages of the same job, the first one has it.
+    claimed = {items.index(job_id): claim for job_id, claim in claims.items()}
+    return claimed | {items.index(item): None for item in drawn}
+
+
+async def _claim(
+    transaction: Transaction,
+    requests: Mapping[str, Request],
+    job_ids: Sequence[str],
+    lease_seconds: float,
+    seconds: float,
+    told: Told,
+) -> dict[str, ImageClaim]:
+    """Claim those of the jobs whose requests are locked here."""
+    if not (requests and job_ids):
+        return {}
+    rows = [
+        row for row in await transaction.execute(_DRAWINGS, {"job_ids": list(job_ids)}) if row.request_id in requests
+    ]
+    leases = await take(transaction, image_generation_jobs, rows, lease_seconds, seconds)
+    taken = [row for row in rows if row.id in leases]
+    begun = [row for row in taken if row.image_status is ImageStatus.PENDING]
+    if begun:
+        await _move(transaction, [row.image_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
+    for row in begun:
+        told[row.request_id].append(ImageGenerating(row.image_id, row.image_index, row.prompt))
+    return {row.id: ImageClaim(leases[row.id], row.image_id, row.image_index, row.prompt) for row in taken}
+
+
+async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told) -> None:
+    if not drawn:
+        return
     now = utc_now()
-    async with database.transaction() as transaction:
-        request = await _locked(transaction, claim)
-        await end(transaction, claim.lease, JobStatus.COMPLETED)
-        await _move(
-            transaction,
-            claim.image_id,
-            ImageStatus.GENERATING,
-            ImageStatus.COMPLETED,
-            key=key,
-            completed_at=now,
-            failure=None,
-        )
-        await _settle(transaction, request, ImageCompleted(claim.image_id, claim.index, key, now))
+    await end(transaction, *(item.claim.lease for item in drawn), status=JobStatus.COMPLETED)
+    await _move(
+        transaction,
+        [item.claim.image_id for item in drawn],
+        ImageStatus.GENERATING,
+        ImageStatus.COMPLETED,
+        key=case({item.claim.image_id: item.key for item in drawn}, value=generated_images.c.id),
+        completed_at=now,
+        failure=None,
+    )
+    for item in drawn:
+        told[item.claim.lease.request_id].append(ImageCompleted(item.claim.image_id, item.claim.index, item.key, now))
 
 
 async def is_kept(database: Database, claim: ImageClaim) -> bool:
@@ -101,11 +166,12 @@ async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
     """The image has failed for good; raises `LeaseLost`."""
     async with database.transaction() as transaction:
         request = await _locked(transaction, claim)
-        await end(transaction, claim.lease, JobStatus.FAILED, failure)
+        await end(transaction, claim.lease, status=JobStatus.FAILED, failure=failure)
         await _move(
-            transaction, claim.image_id, ImageStatus.GENERATING, ImageStatus.FAILED, failure=encode_failure(failure)
+            transaction, [claim.image_id], ImageStatus.GENERATING, ImageStatus.FAILED, failure=encode_failure(failure)
         )
-        await _settle(transaction, request, ImageFailed(claim.image_id, claim.index, failure.message))
+        told = Told(list, {request.id: [ImageFailed(claim.image_id, claim.index, failure.message)]})
+        await _tell(transaction, {request.id: request}, told)
 
 
 async def retry(database: Database, user_id: str, image_id: str, limit: int) -> tuple[Image, str]:
@@ -138,7 +204,7 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
                 f"Only a failed image is generated again, and this one is {image.status}.",
                 ("input", "imageId"),
             )
-        await _move(transaction, image_id, ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
+        await _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
         job_id = (await transaction.connection.scalars(select(jobs.c.id).where(jobs.c.image_id == image_id))).one()
         await transaction.execute(
             update(jobs)
@@ -170,25 +236,44 @@ async def _locked(transaction: Transaction, claim: ImageClaim) -> Request:
     return request
 
 
-async def _move(transaction: Transaction, image_id: str, old: ImageStatus, new: ImageStatus, **values: Any) -> None:
+async def _move(
+    transaction: Transaction, image_ids: Sequence[str], old: ImageStatus, new: ImageStatus, **values: Any
+) -> None:
     if new not in IMAGE_MOVES[old]:
-        raise AssertionError(f"image {image_id}: {old} to {new}")
+        raise AssertionError(f"images {image_ids}: {old} to {new}")
     result = await transaction.execute(
         update(generated_images)
-        .where(generated_images.c.id == image_id, generated_images.c.status == old)
+        .where(generated_images.c.id.in_(image_ids), generated_images.c.status == old)
         .values(status=new, **values)
     )
-    if result.rowcount != 1:
-        raise LeaseLost(image_id)
+    if result.rowcount != len(image_ids):
+        raise LeaseLost(", ".join(image_ids))
 
 
-async def _settle(transaction: Transaction, request: Request, ended: EventData) -> None:
-    """Tell of an image's end, and of the request's if it was the last of the four."""
-    images = list(
-        await transaction.connection.scalars(
-            select(generated_images.c.status).where(generated_images.c.request_id == request.id)
-        )
-    )
-    status = settled(request.status, images)
-    told = [ended] if status is None else [ended, task_updated(status)]
-    await append(transaction, request, *told, status=status)
+_STATUSES = select(generated_images.c.request_id, generated_images.c.status).where(
+    generated_images.c.request_id.in_(bindparam("request_ids", expanding=True))
+)
+
+
+async def _tell(transaction: Transaction, requests: Mapping[str, Request], told: Told) -> None:
+    """Tell of images that began and ended, and of the requests whose last ones these were."""
+    ended = [
+        request_id
+        for request_id, events in told.items()
+        if any(isinstance(event, ImageCompleted | ImageFailed) for event in events)
+    ]
+    statuses: defaultdict[str, list[ImageStatus]] = defaultdict(list)
+    if ended:
+        for request_id, image_status in await transaction.execute(_STATUSES, {"request_ids": ended}):
+            statuses[request_id].append(image_status)
+    entries = []
+    for request_id, events in told.items():
+        request = requests[request_id]
+        if request_id in ended and (status := settled(request.status, statuses[request_id])):
+            entries.append(Entry(request, [*events, task_updated(status)], status))
+        elif request.status is RequestStatus.IMAGE_PENDING:
+            entries.append(Entry(request, events, RequestStatus.IMAGE_GENERATING))
+        else:
+            entries.append(Entry(request, events))
+    if entries:
+        await append_all(transaction, entries)

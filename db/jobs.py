@@ -7,12 +7,13 @@ lease, or whose request was cancelled or deleted meanwhile, changes nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, Update, and_, bindparam, func, or_, select, tuple_, update
 
 from db import slots
 from db.records import encode_failure
@@ -47,41 +48,87 @@ class LeaseLost(Exception):
     """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
 
 
-async def take(transaction: Transaction, table: Table, row: Any, lease_seconds: float, seconds: float) -> Lease | None:
-    """Claim the job of `row` if it is due, or if the worker that had it went silent; None if it is neither.
+def columns_to_take(table: Table) -> list[Column[Any]]:
+    """What `take` needs of a job's row."""
+    columns = table.c
+    return [
+        columns.id,
+        columns.request_id,
+        columns.status,
+        columns.attempts,
+        columns.max_attempts,
+        columns.available_at,
+        columns.lease_token,
+        columns.lease_expires_at,
+        columns.deadline_at,
+    ]
 
-    A take-over goes on with the same attempt, and with the time that was left of it when its worker fell silent.
+
+async def take(
+    transaction: Transaction, table: Table, rows: Iterable[Any], lease_seconds: float, seconds: float
+) -> dict[str, Lease]:
+    """Claim those jobs that are due, or whose worker went silent; returns the leases by the jobs' ids.
+
+    The rows were read under the locks of their requests. A take-over goes on with the same attempt, and with the time
+    that was left of it when the worker fell silent.
     """
     now = utc_now()
-    due = row.status is JobStatus.PENDING and row.available_at <= now
-    silent = row.status is JobStatus.RUNNING and row.lease_expires_at <= now
-    if not (due or silent):
-        return None
-    attempt = row.attempts + 1 if due else row.attempts
-    deadline = now + (timedelta(seconds=seconds) if due else row.deadline_at - row.lease_expires_at)
-    token = secrets.token_hex(16)
+    due = [row for row in rows if row.status is JobStatus.PENDING and row.available_at <= now]
+    silent = [row for row in rows if row.status is JobStatus.RUNNING and row.lease_expires_at <= now]
+    deadline, token, expires = (
+        now + timedelta(seconds=seconds),
+        secrets.token_hex(16),
+        now + timedelta(seconds=lease_seconds),
+    )
+    leases = {
+        row.id: Lease(table, row.id, row.request_id, token, row.attempts + 1, row.max_attempts, deadline) for row in due
+    }
+    if due:
+        values = {"now": now, "token": token, "expires": expires, "deadline": deadline}
+        result = await transaction.execute(_taking(table), {"job_ids": list(leases), **values})
+        # Nobody else claims, cancels or retries a job while its request is locked.
+        assert result.rowcount == len(leases)
+    for row in silent:
+        lease = await _take_over(transaction, table, row, now, lease_seconds)
+        if lease is not None:
+            leases[row.id] = lease
+    return leases
+
+
+@cache
+def _taking(table: Table) -> Update:
+    return (
+        update(table)
+        .where(table.c.id.in_(bindparam("job_ids", expanding=True)), table.c.status == JobStatus.PENDING)
+        .values(
+            status=JobStatus.RUNNING,
+            attempts=table.c.attempts + 1,
+            lease_token=bindparam("token"),
+            lease_expires_at=bindparam("expires"),
+            deadline_at=bindparam("deadline"),
+            started_at=func.coalesce(table.c.started_at, bindparam("now", type_=table.c.started_at.type)),
+        )
+    )
+
+
+async def _take_over(
+    transaction: Transaction, table: Table, row: Any, now: datetime, lease_seconds: float
+) -> Lease | None:
+    token, deadline = secrets.token_hex(16), now + (row.deadline_at - row.lease_expires_at)
     result = await transaction.execute(
         update(table)
         .where(
             table.c.id == row.id,
             # Renewing, backing off and giving back do not wait for the request's lock.
             table.c.status == row.status,
-            table.c.available_at == row.available_at,
-            table.c.lease_token.is_not_distinct_from(row.lease_token),
-            table.c.lease_expires_at.is_not_distinct_from(row.lease_expires_at),
+            table.c.lease_token == row.lease_token,
+            table.c.lease_expires_at == row.lease_expires_at,
         )
-        .values(
-            status=JobStatus.RUNNING,
-            attempts=attempt,
-            lease_token=token,
-            lease_expires_at=now + timedelta(seconds=lease_seconds),
-            deadline_at=deadline,
-            started_at=row.started_at or now,
-        )
+        .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds), deadline_at=deadline)
     )
     if result.rowcount != 1:
         return None
-    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline)
+    return Lease(table, row.id, row.request_id, token, row.attempts, row.max_attempts, deadline)
 
 
 async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
@@ -124,21 +171,38 @@ async def give_back(database: Database, lease: Lease) -> None:
     )
 
 
-async def end(transaction: Transaction, lease: Lease, status: JobStatus, failure: Failure | None = None) -> None:
-    """Write the job's end; raises `LeaseLost`, and the transaction is to be given up."""
-    result = await transaction.execute(
-        update(lease.table)
-        .where(lease.held)
+async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failure: Failure | None = None) -> None:
+    """Write the end of jobs of one table; raises `LeaseLost` for any of them, and the transaction is to be given up."""
+    values = {
+        "held": [(lease.job_id, lease.token) for lease in leases],
+        "job_ids": [lease.job_id for lease in leases],
+        "end": status,
+        "why": encode_failure(failure) if failure else None,
+        "now": utc_now(),
+    }
+    result = await transaction.execute(_ending(leases[0].table), values)
+    if result.rowcount != len(leases):
+        raise LeaseLost(", ".join(lease.job_id for lease in leases))
+
+
+@cache
+def _ending(table: Table) -> Update:
+    return (
+        update(table)
+        .where(
+            # MySQL finds rows by the id alone, not by the pair.
+            table.c.id.in_(bindparam("job_ids", expanding=True)),
+            tuple_(table.c.id, table.c.lease_token).in_(bindparam("held", expanding=True)),
+            table.c.status == JobStatus.RUNNING,
+        )
         .values(
-            status=status,
-            failure=encode_failure(failure) if failure else None,
-            finished_at=utc_now(),
+            status=bindparam("end"),
+            failure=bindparam("why"),
+            finished_at=bindparam("now"),
             lease_token=None,
             lease_expires_at=None,
         )
     )
-    if result.rowcount != 1:
-        raise LeaseLost(lease.job_id)
 
 
 async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Table, insert, select, update
+from sqlalchemy import Select, SmallInteger, Table, bindparam, func, insert, select, update
 
 from db.records import Request, columns_of
 from db.session import Database, Transaction
@@ -24,19 +26,69 @@ class IllegalMove(Exception):
     """A verb tried a move that the table of legal moves does not have: a fault of the program."""
 
 
-async def lock_request(transaction: Transaction, request_id: str | ScalarSelect[str]) -> Request | None:
+_COLUMNS = ("request_id", "sequence", "data", "occurred_at")
+_INSERT = insert(events)
+_MOVE = (
+    update(generation_requests)
+    .where(
+        generation_requests.c.id.in_(bindparam("request_ids", expanding=True)),
+        generation_requests.c.status == bindparam("old_status"),
+    )
+    .values(
+        status=bindparam("new_status"),
+        selected_image_index=func.coalesce(
+            bindparam("selected", type_=SmallInteger), generation_requests.c.selected_image_index
+        ),
+        last_event_sequence=generation_requests.c.last_event_sequence + bindparam("count"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a transaction tells of a locked request, in order, and the status to which it moves, if it does."""
+
+    request: Request
+    data: Sequence[EventData]
+    status: RequestStatus | None = None
+    selected_image_index: int | None = None
+
+
+async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
     """Take the lock of a request's row until the transaction ends. Every verb takes it before any other lock."""
-    row = (
-        await transaction.execute(
-            select(*REQUEST_COLUMNS).where(generation_requests.c.id == request_id).with_for_update()
-        )
-    ).first()
-    return None if row is None else Request(*row)
+    return (await lock_requests(transaction, [request_id])).get(request_id)
 
 
-async def lock_request_of_job(transaction: Transaction, jobs: Table, job_id: str) -> Request | None:
-    """The same for the request of a job. What is read of the job before it may be out of date when it is there."""
-    return await lock_request(transaction, select(jobs.c.request_id).where(jobs.c.id == job_id).scalar_subquery())
+async def lock_requests(
+    transaction: Transaction, request_ids: Collection[str], *, wait: bool = True
+) -> dict[str, Request]:
+    """The same for several: those that are there and, without `wait`, not locked by somebody else."""
+    rows = await transaction.execute(_lock_requests(wait), {"request_ids": list(request_ids)})
+    return {row.id: Request(*row) for row in rows}
+
+
+async def lock_requests_of_jobs(
+    transaction: Transaction, jobs: Table, job_ids: Collection[str], *, wait: bool = True
+) -> dict[str, Request]:
+    """The same for the requests of jobs. What is read of a job before it may be out of date when they are there."""
+    rows = await transaction.execute(_lock_requests_of_jobs(jobs, wait), {"job_ids": list(job_ids)})
+    return {row.id: Request(*row) for row in rows}
+
+
+@cache
+def _lock_requests(wait: bool) -> Select[Any]:
+    return _locking(bindparam("request_ids", expanding=True), wait)
+
+
+@cache
+def _lock_requests_of_jobs(jobs: Table, wait: bool) -> Select[Any]:
+    return _locking(select(jobs.c.request_id).where(jobs.c.id.in_(bindparam("job_ids", expanding=True))), wait)
+
+
+def _locking(request_ids: Any, wait: bool) -> Select[Any]:
+    query = select(*REQUEST_COLUMNS).where(generation_requests.c.id.in_(request_ids))
+    return query.with_for_update(skip_locked=not wait)
 
 
 async def append(
@@ -46,41 +98,53 @@ async def append(
     status: RequestStatus | None = None,
     selected_image_index: int | None = None,
 ) -> Request:
-    """Append events to a locked request, and move its status with them if one is given."""
-    changes: dict[str, Any] = {"updated_at": utc_now()}
-    if status is not None and status is not request.status:
-        if status not in REQUEST_MOVES[request.status]:
-            raise IllegalMove(f"request {request.id}: {request.status} to {status}")
-        changes["status"] = status
-    if selected_image_index is not None:
-        changes["selected_image_index"] = selected_image_index
-    if data:
-        changes["last_event_sequence"] = request.last_event_sequence + len(data)
-        told = [
-            RequestEvent(request.id, request.user_id, request.last_event_sequence + number, changes["updated_at"], item)
-            for number, item in enumerate(data, start=1)
-        ]
-        await transaction.execute(
-            insert(events),
-            [
-                {
-                    "request_id": event.request_id,
-                    "sequence": event.sequence,
-                    "data": encode_data(event.data),
-                    "occurred_at": event.occurred_at,
-                }
-                for event in told
-            ],
-        )
+    """Append events to a locked request, and move its status with them if one is given; returns it as it is then."""
+    return (await append_all(transaction, [Entry(request, data, status, selected_image_index)]))[0]
+
+
+async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Request]:
+    """The same for several requests, each of them once."""
+    now = utc_now()
+    told = [
+        RequestEvent(entry.request.id, entry.request.user_id, sequence, now, data)
+        for entry in entries
+        for sequence, data in enumerate(entry.data, start=entry.request.last_event_sequence + 1)
+    ]
+    rows = [
+        {
+            "request_id": event.request_id,
+            "sequence": event.sequence,
+            "data": encode_data(event.data),
+            "occurred_at": now,
+        }
+        for event in told
+    ]
+    if rows:
+        await transaction.execute(_INSERT, rows)
         transaction.told += told
-    result = await transaction.execute(
-        update(generation_requests)
-        .where(generation_requests.c.id == request.id, generation_requests.c.status == request.status)
-        .values(changes)
-    )
-    if result.rowcount != 1:
-        raise IllegalMove(f"request {request.id} was not {request.status} under its own lock")
-    return replace(request, **changes)
+    alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None, int], list[str]] = defaultdict(list)
+    for entry in entries:
+        old, new = entry.request.status, entry.status or entry.request.status
+        if new is not old and new not in REQUEST_MOVES[old]:
+            raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
+        alike[old, new, entry.selected_image_index, len(entry.data)].append(entry.request.id)
+    for (old, new, selected, count), request_ids in alike.items():
+        values = {"old_status": old, "new_status": new, "selected": selected, "count": count, "now": now}
+        result = await transaction.execute(_MOVE, {"request_ids": request_ids, **values})
+        if result.rowcount != len(request_ids):
+            raise IllegalMove(f"not all of {request_ids} were {old} under their own locks")
+    return [
+        replace(
+            entry.request,
+            status=entry.status or entry.request.status,
+            selected_image_index=(
+                entry.request.selected_image_index if entry.selected_image_index is None else entry.selected_image_index
+            ),
+            last_event_sequence=entry.request.last_event_sequence + len(entry.data),
+            updated_at=now,
+        )
+        for entry in entries
+    ]
 
 
 def task_updated(status: RequestStatus) -> TaskUpdated:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from db.jobs import Lease, LeaseLost, end, take
-from db.log import append, lock_request, lock_request_of_job, task_updated
+from db.log import append, lock_request, lock_requests_of_jobs, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned, request_folder
@@ -139,11 +139,13 @@ async def claim(
     )
     async with database.transaction() as transaction:
         chosen = job_id if most is None else await next_job(transaction, jobs, most)
-        request = None if chosen is None else await lock_request_of_job(transaction, jobs, chosen)
-        if chosen is None or request is None:
+        if chosen is None:
             return None
-        row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
-        lease = await take(transaction, jobs, row, lease_seconds, seconds)
+        requests = await lock_requests_of_jobs(transaction, jobs, [chosen])
+        row = (await transaction.execute(query.where(jobs.c.id == chosen))).first()
+        if row is None or row.request_id not in requests:
+            return None
+        lease = (await take(transaction, jobs, [row], lease_seconds, seconds)).get(chosen)
         if lease is None:
             return None
         if row.model_status is ModelStatus.PENDING:
@@ -152,7 +154,7 @@ async def claim(
             )
             await append(
                 transaction,
-                request,
+                requests[row.request_id],
                 ModelGenerating(row.model_id, row.image_index),
                 status=RequestStatus.MODEL_GENERATING,
             )
@@ -207,7 +209,7 @@ async def complete(
     now = utc_now()
     async with database.transaction() as transaction:
         request = await _locked(transaction, claim)
-        await end(transaction, claim.lease, JobStatus.COMPLETED)
+        await end(transaction, claim.lease, status=JobStatus.COMPLETED)
         await _move(
             transaction,
             claim.model_id,
@@ -240,7 +242,7 @@ async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:
     """The model has failed for good: the choice is the user's again. Raises `LeaseLost`."""
     async with database.transaction() as transaction:
         request = await _locked(transaction, claim)
-        await end(transaction, claim.lease, JobStatus.FAILED, failure)
+        await end(transaction, claim.lease, status=JobStatus.FAILED, failure=failure)
         await _move(
             transaction,
             claim.model_id,

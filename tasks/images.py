@@ -10,7 +10,7 @@ from dramatiq import Message
 from PIL import Image, UnidentifiedImageError
 
 from db import images
-from db.images import ImageClaim
+from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
@@ -26,9 +26,12 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
-    settings = context.settings
-    most = context.most_images
-    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
+    settings, most = context.settings, context.most_images
+    claim = await (
+        context.write_image(job_id)
+        if most is None
+        else images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
+    )
     if claim is None:
         return
     done = await attempt(
@@ -55,7 +58,11 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     kind = await asyncio.to_thread(_check, content)
     key = f"{claim.folder}image.{EXTENSIONS[kind]}"
     await context.storage.put(key, content, kind)
-    await patiently(lambda: images.complete(context.database, claim, key))
+
+    async def complete() -> None:
+        await context.write_image(Drawn(claim, key))
+
+    await patiently(complete)
 
 
 def _check(content: bytes) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 
+from db import images
+from db.group_commit import GroupCommit
+from db.images import Drawn, ImageClaim
 from db.session import Database
 from providers.protocol import ImageProvider, ModelProvider
 from settings import Settings
@@ -12,7 +16,7 @@ from storage import Storage
 from tasks.resources import Resources
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WorkerContext:
     """`in_hand` are the running attempts; `stopping` is set when no more are to be begun."""
 
@@ -39,6 +43,19 @@ class WorkerContext:
     def most_models(self) -> int | None:
         """The same of model jobs."""
         return getattr(self.models, "max_concurrent", None)
+
+    @cached_property
+    def write_image(self) -> GroupCommit[str | Drawn, ImageClaim | None]:
+        """Claims an image job by its id, or completes an image."""
+        seconds = self.settings.lease_seconds, self.settings.image_timeout_seconds
+
+        async def alone(item: str | Drawn) -> ImageClaim | None:
+            if isinstance(item, str):
+                return await images.claim(self.database, item, *seconds)
+            await images.complete(self.database, item)
+            return None
+
+        return GroupCommit(partial(images.write_together, self.database, *seconds), alone)
 
     @property
     def storage(self) -> Storage:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Table, select, update
 
 from db import images, models, requests
-from db.images import ImageClaim
+from db.images import Drawn, ImageClaim
 from db.log import read_events
 from db.migrate import migrate
 from db.models import ModelClaim
@@ -112,7 +112,7 @@ async def claim_model(database: Database, job_id: str, lease_seconds: float = LE
 
 async def draw(database: Database, job_id: str) -> None:
     claim = await claim_image(database, job_id)
-    await images.complete(database, claim, f"{claim.folder}image.png")
+    await images.complete(database, Drawn(claim, f"{claim.folder}image.png"))
 
 
 async def fail_image(database: Database, job_id: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import select
 
 from db import images, models, requests
+from db.images import Drawn
 from db.log import read_events
 from db.migrate import migrate
 from db.records import Request
@@ -55,7 +56,7 @@ class Bench:
         assert claim is not None
         key = f"{claim.folder}image.png"
         await self.resources.storage.put(key, picture, "image/png")
-        await images.complete(self.database, claim, key)
+        await images.complete(self.database, Drawn(claim, key))
         return request.id, await self.select(request.id)
 
     async def _created(self, prompt: str) -> tuple[Request, list[str]]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from db import images, jobs, requests, slots
+from db.images import Drawn
 from db.migrate import migrate
 from db.requests import NewRequest
 from db.session import Database
@@ -72,7 +73,7 @@ async def test_many_who_ask_at_once_get_as_many_as_there_are(opened):
     asked = [claimed(database, 3) for database in (one, other) * 12]
     found = [claim for claim in await asyncio.gather(*asked) if claim is not None]
     assert len({claim.lease.job_id for claim in found}) == len(found) == 3
-    await images.complete(other, found[0], "requests/x/image.png")
+    await images.complete(other, Drawn(found[0], "requests/x/image.png"))
     again = await asyncio.gather(*(claimed(database, 3) for database in (one, other) * 4))
     assert len([claim for claim in again if claim is not None]) == 1
 
@@ -87,7 +88,7 @@ async def test_each_user_has_his_turn(opened, most):
         if turn == 2:
             users |= dict.fromkeys(await created(database, "cyd"), "cyd")
         if len(running) == most:
-            await images.complete(database, running.pop(0), f"requests/{turn}/image.png")
+            await images.complete(database, Drawn(running.pop(0), f"requests/{turn}/image.png"))
         running.append(await claimed(database, most))
         turns.append(users[running[-1].lease.job_id])
     assert turns == ["ada", "bob", "cyd", "ada", "ada", "ada"]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from db import images, jobs, models, requests
-from db.images import ImageClaim
+from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.models import ModelClaim
 from db.refusal import Refusal, Refused
@@ -224,7 +224,7 @@ class Lives(RuleBasedStateMachine):
 
     def end_image(self, index: int, *, succeeds: bool) -> None:
         if succeeds:
-            self.run(images.complete(self.database, self.claims[index], f"{self.claims[index].folder}image.png"))
+            self.run(images.complete(self.database, Drawn(self.claims[index], f"{self.claims[index].folder}image.png")))
         else:
             self.run(images.fail(self.database, self.claims[index], FAILURE))
         self.images[index] = ImageStatus.COMPLETED if succeeds else ImageStatus.FAILED
@@ -262,7 +262,7 @@ class Lives(RuleBasedStateMachine):
     def come_late(self, data: st.DataObject, late: int) -> None:
         claim = data.draw(st.sampled_from(self.stale))
         writes = [
-            lambda: images.complete(self.database, claim, "late.png"),
+            lambda: images.complete(self.database, Drawn(claim, "late.png")),
             lambda: images.fail(self.database, claim, FAILURE),
             lambda: jobs.renew(self.database, claim.lease, LEASE_SECONDS),
             lambda: jobs.give_back(self.database, claim.lease),

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from db import images, jobs, models, requests
-from db.images import ImageClaim
+from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.queries import files_of_models
 from db.refusal import Refusal, Refused
@@ -88,8 +88,8 @@ async def test_a_silent_worker_is_taken_over_by_one(database: Database):
     remaining = silent.deadline_at - silent.lease_expires_at
     assert before + remaining <= second.lease.deadline_at <= after + remaining
     with pytest.raises(LeaseLost):
-        await images.complete(database, first, "late.png")
-    await images.complete(database, second, "good.png")
+        await images.complete(database, Drawn(first, "late.png"))
+    await images.complete(database, Drawn(second, "good.png"))
     assert (await row(database, generated_images, id=second.image_id)).key == "good.png"
 
 
@@ -123,7 +123,7 @@ async def test_a_stale_token_changes_nothing(database: Database, told: Told):
     await expire(database, IMAGE_JOBS, job_ids[0])
     await claim_image(database, job_ids[0])
     done = await claim_image(database, job_ids[1])
-    await images.complete(database, done, "done.png")
+    await images.complete(database, Drawn(done, "done.png"))
     cancelled_id, cancelled_jobs = await create(database)
     cancelled = await claim_image(database, cancelled_jobs[0])
     await requests.cancel(database, "ann", cancelled_id)
@@ -136,7 +136,7 @@ async def test_a_stale_token_changes_nothing(database: Database, told: Told):
             lambda claim: jobs.renew(database, claim.lease, LEASE_SECONDS),
             lambda claim: jobs.back_off(database, claim.lease, FAILURE, 5, counts=True),
             lambda claim: jobs.give_back(database, claim.lease),
-            lambda claim: images.complete(database, claim, "late.png"),
+            lambda claim: images.complete(database, Drawn(claim, "late.png")),
             lambda claim: images.fail(database, claim, FAILURE),
         ):
             with pytest.raises(LeaseLost):
@@ -321,7 +321,7 @@ async def test_sweeps_do_not_lock_workers_out(database: Database):
         claim = await images.claim(database, job_id, LEASE_SECONDS, SECONDS)
         assert claim is not None
         await jobs.renew(database, claim.lease, LEASE_SECONDS)
-        await images.complete(database, claim, "a.png")
+        await images.complete(database, Drawn(claim, "a.png"))
 
     await asyncio.gather(
         *(work(job_id) for job_id in all_jobs), *(jobs.sweep(database, IMAGE_JOBS, 0, 0) for _ in range(12))
@@ -345,7 +345,7 @@ async def test_deleting_while_a_claim_is_held(database: Database, told: Told):
     assert claim.folder.startswith(prefix)
     assert told[-1] == Deleted(request_id)
     with pytest.raises(LeaseLost):
-        await images.complete(database, claim, "late.png")
+        await images.complete(database, Drawn(claim, "late.png"))
     with pytest.raises(LeaseLost):
         await jobs.renew(database, claim.lease, LEASE_SECONDS)
     assert await images.claim(database, job_ids[1], LEASE_SECONDS, SECONDS) is None
@@ -367,14 +367,14 @@ async def test_cancelling_before_completing(database: Database):
     claim = await claim_image(database, job_ids[0])
     await requests.cancel(database, "ann", request_id)
     with pytest.raises(LeaseLost):
-        await images.complete(database, claim, "late.png")
+        await images.complete(database, Drawn(claim, "late.png"))
     assert (await row(database, generated_images, id=claim.image_id)).status is ImageStatus.CANCELLED
 
 
 async def test_completing_before_cancelling(database: Database):
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
-    await images.complete(database, claim, "kept.png")
+    await images.complete(database, Drawn(claim, "kept.png"))
     await requests.cancel(database, "ann", request_id)
     image = await row(database, generated_images, id=claim.image_id)
     assert (image.status, image.key) == (ImageStatus.COMPLETED, "kept.png")
@@ -389,9 +389,9 @@ async def test_cancelling_and_completing_at_once(database: Database):
         request_id, job_ids = await create(database)
         claims = [await claim_image(database, job_id) for job_id in job_ids]
         ends = await asyncio.gather(
-            *(outcome(images.complete(database, claim, "a.png")) for claim in claims[:2]),
+            *(outcome(images.complete(database, Drawn(claim, "a.png"))) for claim in claims[:2]),
             outcome(requests.cancel(database, "ann", request_id)),
-            *(outcome(images.complete(database, claim, "a.png")) for claim in claims[2:]),
+            *(outcome(images.complete(database, Drawn(claim, "a.png"))) for claim in claims[2:]),
         )
         assert not isinstance(ends[2], Exception)
         del ends[2]
@@ -454,7 +454,7 @@ async def test_nothing_is_told_of_what_was_rolled_back(database: Database, told:
     taken = ImageClaim(claim.lease, claim.image_id, claim.index, claim.prompt)
     await write(database, generated_images, claim.image_id, status=ImageStatus.COMPLETED)
     with pytest.raises(LeaseLost):
-        await images.complete(database, taken, "a.png")
+        await images.complete(database, Drawn(taken, "a.png"))
     assert len(told) == heard
     assert (await row(database, IMAGE_JOBS, id=job_ids[0])).status is JobStatus.RUNNING
     assert len(await rows(database, events)) == 1

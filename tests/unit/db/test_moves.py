@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from db import images, jobs, models, requests
-from db.images import ImageClaim
+from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.log import IllegalMove, append, lock_request, task_updated
 from db.models import ModelClaim
@@ -108,7 +108,7 @@ async def test_an_image_makes_legal_moves_only(database: Database):
         await write(database, generated_images, image.id, status=old)
         with contextlib.nullcontext() if new in IMAGE_MOVES[old] else pytest.raises(AssertionError):
             async with database.transaction() as transaction:
-                await images._move(transaction, image.id, old, new)
+                await images._move(transaction, [image.id], old, new)
         found = await row(database, generated_images, id=image.id)
         assert found.status is (new if new in IMAGE_MOVES[old] else old)
 
@@ -165,7 +165,7 @@ async def _expire(world: World) -> None:
 
 async def _draw(world: World, *indexes: int) -> None:
     for index in indexes:
-        await images.complete(world.database, await world.claim_image(index), "a.png")
+        await images.complete(world.database, Drawn(await world.claim_image(index), "a.png"))
 
 
 async def _fail(world: World, *indexes: int) -> None:

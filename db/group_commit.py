@@ -1,0 +1,66 @@
+"""Group commit: what several callers write at the same time shares a transaction."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import structlog
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LIMIT = 32
+"""The most items of one transaction."""
+
+PAUSE_SECONDS = 0.002
+"""How long more is waited for between two transactions. Whoever comes when nothing is under way does not wait."""
+
+log = structlog.get_logger(__name__)
+
+
+class GroupCommit(Generic[Item, Result]):
+    """Gathers what comes while a transaction is under way, and writes it all in the next one.
+
+    `together` writes items and returns their results by position. What it leaves out, as it would have to wait for
+    somebody's lock, and everything where it fails, is written `alone`: so no item waits for the lock of another, and
+    none fails for the fault of another. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        together: Callable[[Sequence[Item]], Awaitable[Mapping[int, Result]]],
+        alone: Callable[[Item], Awaitable[Result]],
+    ) -> None:
+        self._together = together
+        self._alone = alone
+        self._waiting: list[tuple[Item, asyncio.Future[tuple[Result] | None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item) -> Result:
+        """Write an item; raises what `alone` raises. Who is cancelled may have written all the same."""
+        shared: asyncio.Future[tuple[Result] | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, shared))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        written = await shared
+        return await self._alone(item) if written is None else written[0]
+
+    async def _write(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
+                results: Mapping[int, Result] = {}
+                try:
+                    results = await self._together([item for item, _ in batch])
+                except Exception as error:  # whoever it concerns will meet it alone
+                    log.info("a shared transaction failed; its items are written alone", error=repr(error))
+                finally:
+                    # Also when this process stops: whoever waits goes on alone.
+                    for position, (_, shared) in enumerate(batch):
+                        if not shared.done():
+                            shared.set_result((results[position],) if position in results else None)
+                await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            self._writing = None
