@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, insert, select, update
@@ -74,62 +75,19 @@ async def find_same(
     return request
 
 
-async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> tuple[Request, list[str]]:
-    """Write a request with its images and their jobs; returns it with the ids of the jobs to send.
+Created = tuple[Request, list[str]]
+"""A request with the ids of its jobs that are to be sent."""
 
-    Raises `Refused`. With an idempotency key that is there already, the request that has it and no jobs.
+
+async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> Created:
+    """Write a request with its images and their jobs. Raises `Refused`.
+
+    With an idempotency key that is there already, the request that has it and no jobs.
     """
-    now = utc_now()
-    request = Request(
-        id=new_id("req"),
-        user_id=new.user_id,
-        original_prompt=new.original_prompt,
-        prompt=new.prompt,
-        optimize_prompt=new.optimize_prompt,
-        status=RequestStatus.IMAGE_PENDING,
-        selected_image_index=None,
-        last_event_sequence=0,
-        created_at=now,
-        updated_at=now,
-    )
-    images = [(new_id("img"), new_id("job"), index, prompt) for index, prompt in enumerate(new.variants)]
     try:
         async with database.transaction() as transaction:
             await check_quota(transaction, new.user_id, limit)
-            await transaction.execute(
-                insert(generation_requests),
-                {name: getattr(request, name) for name in Request.__slots__} | {"idempotency_key": new.idempotency_key},
-            )
-            await transaction.execute(
-                insert(generated_images),
-                [
-                    {
-                        "id": image,
-                        "request_id": request.id,
-                        "index": index,
-                        "prompt": prompt,
-                        "status": ImageStatus.PENDING,
-                    }
-                    for image, _, index, prompt in images
-                ],
-            )
-            await transaction.execute(
-                insert(image_generation_jobs),
-                [
-                    {
-                        "id": job,
-                        "request_id": request.id,
-                        "image_id": image,
-                        "status": JobStatus.PENDING,
-                        "attempts": 0,
-                        "max_attempts": max_attempts,
-                        "available_at": now,
-                        "sent_at": now,
-                        "created_at": now,
-                    }
-                    for image, job, _, _ in images
-                ],
-            )
+            return (await _insert(transaction, [new], max_attempts))[0]
     except (IntegrityError, Refused):
         # The same key came twice at once: the second one may meet the limit that the first has reached.
         if new.idempotency_key is None:
@@ -138,7 +96,88 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
         if same is None:
             raise
         return same, []
-    return request, [job for _, job, _, _ in images]
+
+
+async def create_together(
+    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest]
+) -> dict[int, Created]:
+    """The same for several (see `GroupCommit`), but for those of users who are at their limit, locked, or new."""
+    async with database.transaction() as transaction:
+        free = await _free_places(transaction, {new.user_id for new in news}, limit) if limit else None
+        found = []
+        for position, new in enumerate(news):
+            if free is not None:
+                free[new.user_id] = free.get(new.user_id, 0) - 1
+            if free is None or free[new.user_id] >= 0:
+                found.append(position)
+        made = await _insert(transaction, [news[position] for position in found], max_attempts) if found else []
+    return dict(zip(found, made, strict=True))
+
+
+async def _insert(transaction: Transaction, news: Sequence[NewRequest], max_attempts: int) -> list[Created]:
+    now = utc_now()
+    requests, images, jobs = [], [], []
+    made: list[Created] = []
+    for new in news:
+        request = Request(
+            id=new_id("req"),
+            user_id=new.user_id,
+            original_prompt=new.original_prompt,
+            prompt=new.prompt,
+            optimize_prompt=new.optimize_prompt,
+            status=RequestStatus.IMAGE_PENDING,
+            selected_image_index=None,
+            last_event_sequence=0,
+            created_at=now,
+            updated_at=now,
+        )
+        fields = {name: getattr(request, name) for name in Request.__slots__}
+        requests.append(fields | {"idempotency_key": new.idempotency_key})
+        made.append((request, []))
+        for index, prompt in enumerate(new.variants):
+            image_id, job_id = new_id("img"), new_id("job")
+            image = {"id": image_id, "request_id": request.id, "index": index, "prompt": prompt}
+            images.append(image | {"status": ImageStatus.PENDING})
+            jobs.append(
+                {
+                    "id": job_id,
+                    "request_id": request.id,
+                    "image_id": image_id,
+                    "status": JobStatus.PENDING,
+                    "attempts": 0,
+                    "max_attempts": max_attempts,
+                    "available_at": now,
+                    "sent_at": now,
+                    "created_at": now,
+                }
+            )
+            made[-1][1].append(job_id)
+    for table, rows in (
+        (generation_requests, requests),
+        (generated_images, images),
+        (image_generation_jobs, jobs),
+    ):
+        await transaction.execute(_INSERTS[table], rows)
+    return made
+
+
+_INSERTS = {table: insert(table) for table in (generation_requests, generated_images, image_generation_jobs)}
+
+
+async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
+    """Lock users, and count how many requests each may still have under way. Left out is who is locked, or new."""
+    locked = list(
+        await transaction.connection.scalars(
+            select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True)
+        )
+    )
+    counted = await transaction.execute(
+        select(generation_requests.c.user_id, func.count())
+        .where(generation_requests.c.user_id.in_(locked), generation_requests.c.status.in_(ACTIVE))
+        .group_by(generation_requests.c.user_id)
+    )
+    active: dict[str, int] = dict(counted.all())
+    return {user_id: limit - active.get(user_id, 0) for user_id in locked}
 
 
 async def check_quota(transaction: Transaction, user_id: str, limit: int) -> None:

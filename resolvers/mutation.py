@@ -65,7 +65,7 @@ def _checked_key(key: str | None) -> str | None:
 
 
 async def _create(context: Context, input: CreateRequestInput) -> CreateRequestPayload:  # noqa: A002  # the argument's name
-    user_id, settings = context.caller.user_id, context.resources.settings
+    user_id = context.caller.user_id
     prompt, key = _checked_prompt(input.prompt), _checked_key(input.idempotency_key)
     if key is not None:
         same = await requests.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
@@ -73,7 +73,7 @@ async def _create(context: Context, input: CreateRequestInput) -> CreateRequestP
             return CreateRequestPayload(request=GenerationRequest.of(same))
     optimized = await context.optimizer.improve(prompt, optimize=input.optimize_prompt)
     new = NewRequest(user_id, prompt, input.optimize_prompt, key, optimized.prompt, optimized.variants)
-    request, jobs = await requests.create(context.database, new, settings.max_active_requests, settings.max_attempts)
+    request, jobs = await context.resources.create_request(new)
     context.resources.sender.send(generate_image.message(job) for job in jobs)
     return CreateRequestPayload(request=GenerationRequest.of(request))
 

@@ -88,9 +88,7 @@ async def _create(resources: Resources, prompt: str, *, optimize: bool) -> Reque
         await provider.aclose()
     click.echo(f"Prompt: {optimized.prompt}")
     new = NewRequest(LOCAL.user_id, text, optimize, None, optimized.prompt, optimized.variants)
-    request, jobs = await requests.create(
-        resources.database, new, configured.max_active_requests, configured.max_attempts
-    )
+    request, jobs = await resources.create_request(new)
     resources.sender.send(generate_image.message(job) for job in jobs)
     return request
 

@@ -6,8 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property, partial
 
+from db import requests
+from db.group_commit import GroupCommit
 from db.log import Heads
+from db.requests import Created, NewRequest
 from db.session import Database
 from events.bus import Bus
 from events.hub import Hub
@@ -17,7 +21,7 @@ from tasks.broker import Queues
 from tasks.sender import Sender
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resources:
     settings: Settings
     database: Database
@@ -26,6 +30,14 @@ class Resources:
     storage: Storage
     queues: Queues
     sender: Sender
+
+    @cached_property
+    def create_request(self) -> GroupCommit[NewRequest, Created]:
+        limits = self.settings.max_active_requests, self.settings.max_attempts
+        return GroupCommit(
+            partial(requests.create_together, self.database, *limits),
+            lambda new: requests.create(self.database, new, *limits),
+        )
 
 
 @asynccontextmanager
