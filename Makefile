@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Byte code is compiled as modules are first imported: compiling all of it here would take half of the set-up.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: run setup test lint format schema bench clean
+.PHONY: run setup test lint web-check format schema bench clean
 
 run: setup
 	$(BIN)/maquette serve
@@ -31,6 +31,10 @@ lint: $(VENV)/ready-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/strawberry export-schema resolvers | diff schema/schema.graphql - || { echo 'schema/schema.graphql is stale: run make schema'; exit 1; }
+
+# Needs Node 20 or newer and npm.
+web-check:
+	sh web/check.sh
 
 format: $(VENV)/ready-dev
 	$(BIN)/ruff check --fix .

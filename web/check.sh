@@ -1,8 +1,10 @@
 #!/bin/sh
-# Checks that the sources are sound, and that the committed bundles are what they make. Needs Node 20 or newer.
+# Checks that the sources are sound, and that the committed bundles are what they make.
 set -eu
 cd "$(dirname "$0")"
-[ -d node_modules ] || npm ci --no-audit --no-fund
+node --eval 'process.exit(process.versions.node.split(".")[0] < 20 ? 1 : 0)' || { echo "Node 20 or newer is needed" >&2; exit 1; }
+# npm notes there what it has installed.
+[ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --ignore-scripts --no-audit --no-fund
 npx --no-install tsc
 fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT

@@ -17,6 +17,7 @@ from server.web import graphiql, page_policy, web_routes
 from settings import Settings
 
 WEB = Path(__file__).parents[2] / "web"
+CLIENTS = Path(__file__).parents[1] / "clients"
 SETTINGS = Settings(_env_file=None)
 EXAMPLES = sorted((WEB / "src" / "graphiql" / "examples").glob("*.graphql"))
 
@@ -61,8 +62,9 @@ def test_no_bundle_loads_from_a_registry_or_a_network_of_copies() -> None:
         assert not re.search(r"""(?:import|importScripts|new Worker)\(\s*["'`]https?://""", text), bundle.name
 
 
-def test_the_lock_names_no_registry() -> None:
-    packages = json.loads((WEB / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+@pytest.mark.parametrize("folder", [WEB, CLIENTS])
+def test_the_lock_names_no_registry(folder: Path) -> None:
+    packages = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))["packages"]
     assert not any("resolved" in package for package in packages.values())
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Program
@@ -16,7 +17,7 @@ TABS = ["Create", "Follow", "Select", "Read", "Retry", "Cancel", "Delete", "List
 
 async def opened(visitor: Visitor, program: Program) -> Page:
     page = await visitor.open(f"{program.url}/graphql")
-    await expect(page.get_by_role("tab").first).to_be_visible()
+    await expect(page.locator("#graphiql")).to_have_js_property("inert", False)
     return page
 
 
@@ -52,8 +53,22 @@ async def test_the_job_is_ready_in_the_tabs(embedded: Program, visitor: Visitor)
     await turn_to(page, "Queues")
     await run(page)
     await expect(answer(page)).to_contain_text("concurrency")
-    await page.reload()
-    await expect(page.get_by_role("tab")).to_have_count(len(TABS))
+    assert visitor.complaints == []
+
+
+async def test_a_reload_at_any_moment_keeps_the_tabs(embedded: Program, visitor: Visitor) -> None:
+    page = await opened(visitor, embedded)
+    for tab, held in ("Select", "sizeMm"), ("Queues", "concurrency"), ("Follow", "afterSequence"):
+        await turn_to(page, tab)
+        await expect(page.locator(".graphiql-editors")).to_contain_text(held)
+        await page.reload()
+        await expect(page.locator("#graphiql")).to_have_js_property("inert", False)
+        await expect(page.get_by_role("tab")).to_have_count(len(TABS))
+        selected = page.get_by_role("tab", selected=True)
+        kept = re.sub(r"\s.*", "", await selected.inner_text())
+        await expect(page.locator(".graphiql-editors")).to_contain_text(
+            re.compile(rf"(query|mutation|subscription)\W+{kept}")
+        )
     assert visitor.complaints == []
 
 
@@ -84,3 +99,22 @@ async def test_a_token_goes_with_queries_and_subscriptions(
     await write(page, "Headers", headers)
     await run(page)
     await expect(answer(page)).to_contain_text("AWAITING_SELECTION")
+
+
+async def test_nothing_can_be_clicked_before_the_editors_are_loaded(embedded: Program, visitor: Visitor) -> None:
+    """GraphiQL would drop the click."""
+    loaded = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await loaded.wait()
+        await route.continue_()
+
+    await visitor.context.route("**/assets/monaco-editor-*.js", hold)
+    page = await visitor.open(f"{embedded.url}/graphql")
+    await expect(page.locator(".graphiql-tab-button")).to_have_count(len(TABS))
+    await expect(page.locator("#graphiql")).to_have_js_property("inert", True)
+    loaded.set()
+    await turn_to(page, "List")
+    await run(page)
+    await expect(answer(page)).to_contain_text("totalCount")
+    assert visitor.complaints == []

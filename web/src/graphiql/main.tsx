@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import "graphiql/style.css";
 import { keptToken } from "../token";
 import { examples } from "./examples";
+import { Opening } from "./Opening";
 import "./style.css";
 import "./workers";
 
@@ -18,19 +19,25 @@ const headers = token
   ? JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2)
   : '// Where a token is needed:\n// { "Authorization": "Bearer …" }';
 const tabs = examples.map((example) => ({ ...example, headers }));
-// GraphiQL shows the first tab without its variables unless they are given once more; later visits have their own.
-const first = localStorage.getItem("graphiql:tabState") ? {} : { initialVariables: tabs[0]?.variables ?? "" };
+// GraphiQL keeps its tabs and what its editors hold apart, each a moment later than the other: where they differed, a
+// visitor who reloads would find one tab more. Its editors begin as the tab says.
+const kept = JSON.parse(localStorage.getItem("graphiql:tabState") ?? "null");
+const active = kept?.tabs[kept.activeTabIndex] ?? tabs[0];
 
-createRoot(document.getElementById("graphiql")!).render(
+const root = document.getElementById("graphiql")!;
+createRoot(root).render(
   <GraphiQL
     fetcher={fetcher}
     defaultTabs={tabs}
     defaultHeaders={headers}
-    {...first}
+    initialQuery={active.query ?? ""}
+    initialVariables={active.variables ?? ""}
+    shouldPersistHeaders={false}
     defaultEditorToolsVisibility="variables"
   >
     <GraphiQL.Logo>
       <a className="home" href="/">Maquette</a>
     </GraphiQL.Logo>
+    <Opening of={root} />
   </GraphiQL>,
 );

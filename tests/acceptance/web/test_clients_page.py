@@ -1,0 +1,285 @@
+"""The examples of docs/clients.md, run as they stand there: those for pages in Chromium, on another origin."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+from playwright.async_api import Page, Request, expect
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from schema.errors import ErrorCode
+from tests.acceptance import javascript
+from tests.acceptance.conftest import Connect
+from tests.acceptance.program import ROOT, Program, in_phase, running
+from tests.acceptance.web.browser import SECONDS, SECRET, Visitor, token
+from tests.acceptance.web.wire import Wire
+from tests.servers import require
+from tests.standins.server import running as serving
+
+PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
+EXAMPLES = {name: re.findall(r"```\w+\n(.*?)```", text, re.DOTALL) for name, text in SECTIONS.items()}
+REACT, URQL, SOCKET, SSE = "Apollo Client with React", "urql", "graphql-ws", "EventSource in a browser"
+HOLDER = '<!doctype html><link rel="icon" href="data:,"><body><script type="module" src="/script.js"></script>'
+PRINTED = "window.printed = []; console.log = console.error = (...given) => printed.push(given)"
+
+
+class Site:
+    """Another origin, with a page that has nothing but a script."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.script = b""
+        self.app = Starlette(
+            routes=[
+                Route("/", lambda _: HTMLResponse(HOLDER)),
+                Route("/script.js", lambda _: Response(self.script, media_type="text/javascript")),
+            ]
+        )
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    site = Site()
+    with serving(site.app) as site.url:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def elsewhere(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A program that wants tokens, for pages of another origin."""
+    environment = {"JWT_SECRET": SECRET, "ALLOWED_ORIGINS": site.url, "MAX_ACTIVE_REQUESTS": "0"}
+    with running(tmp_path_factory.mktemp("elsewhere"), environment, served=False) as program:
+        yield program
+
+
+@pytest.fixture(scope="module")
+def packages() -> None:
+    javascript.prepare()
+
+
+def example(name: str, port: int, user: str, number: int = 0) -> str:
+    """A piece of code of the page, with an address and a token put in."""
+    return EXAMPLES[name][number].replace("127.0.0.1:8000", f"127.0.0.1:{port}").replace("YOUR_TOKEN", token(user))
+
+
+def slowly(code: str) -> str:
+    """The fourth picture comes once the line has been cut and mended."""
+    assert "A small owl" in code
+    return code.replace("A small owl", "A small owl delay:3=3")
+
+
+class Show(Protocol):
+    async def __call__(self, code: str) -> Page: ...
+
+
+@pytest.fixture
+def show(site: Site, visitor: Visitor, packages: None) -> Show:
+    """Opens a page with nothing but that script, as a bundler makes it."""
+
+    async def opened(code: str) -> Page:
+        bundler = await asyncio.create_subprocess_exec(
+            require("node"),
+            "node_modules/esbuild/bin/esbuild",
+            *("--bundle", "--format=esm", "--target=es2022", "--loader=jsx", "--jsx=automatic", "--log-level=warning"),
+            cwd=javascript.FOLDER,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        site.script, _ = await bundler.communicate(code.encode())
+        assert bundler.returncode == 0
+        await visitor.context.add_init_script(PRINTED)
+        return await visitor.open(site.url)
+
+    return opened
+
+
+async def printed(page: Page, count: int) -> list[Any]:
+    """What the page has printed, once there is so much of it."""
+    await page.wait_for_function("count => printed.length >= count", arg=count)
+    found: list[Any] = await page.evaluate("printed.map(given => given.at(-1))")
+    return found
+
+
+def test_every_example_is_tried_here() -> None:
+    assert {name: len(examples) for name, examples in EXAMPLES.items() if examples} == {
+        REACT: 1,
+        URQL: 1,
+        SOCKET: 1,
+        SSE: 1,
+        "curl": 2,
+        "Python": 1,
+    }
+    assert "docs/clients.md" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_has_every_code() -> None:
+    assert set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\| (`[A-Z_`, ]+) \|", PAGE, re.MULTILINE)))) == set(
+        ErrorCode
+    )
+
+
+@pytest.mark.parametrize("transport", ["websocket", "multipart"])
+async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visitor, transport: str) -> None:
+    code = example(REACT, elsewhere.port, f"react by {transport}")
+    if transport == "multipart":
+        code, replaced = re.subn(r"link: ApolloLink\.split\(.*\),", "link: http,", code)
+        assert replaced == 1
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.method == "POST":
+            asked.append(json.loads(request.post_data or "{}")["operationName"])
+
+    visitor.context.on("request", note)
+    page = await show(code)
+    await page.get_by_role("button", name="Draw").click()
+    await expect(page.get_by_role("alert")).to_contain_text("prompt")
+    await page.get_by_label("What shall we make?").fill("An owl delay:3=2")
+    await page.get_by_role("button", name="Draw").click()
+    await expect(page.get_by_role("alert")).to_have_count(0)
+    await expect(page.get_by_alt_text("Picture 3")).to_have_js_property("naturalWidth", 128)
+    await expect(page.get_by_role("button", name="GENERATING")).to_be_disabled()
+    await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+    await page.get_by_role("button", name="Picture 4").click()
+    await expect(page.get_by_text("COMPLETED, 100 %")).to_be_visible()
+    links = page.get_by_role("link")
+    assert await links.all_inner_texts() == ["GLB", "OBJ", "STL", "THREE_MF"]
+    async with page.expect_download() as coming:
+        await links.first.click()
+    assert (await (await coming.value).path()).read_bytes()[:4] == b"glTF"
+    # The rest has come by the subscription.
+    assert asked.count("Request") == 1
+    assert ("Events" in asked) == (transport == "multipart")
+    assert visitor.complaints == []
+
+
+async def test_react_is_told_what_is_wrong(elsewhere: Program, show: Show) -> None:
+    page = await show(example(REACT, elsewhere.port, "x").replace("Bearer ", "Bearer no"))
+    await page.get_by_label("What shall we make?").fill("An owl")
+    await page.get_by_role("button", name="Draw").click()
+    await expect(page.get_by_role("alert")).to_have_text("UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize("name", [URQL, SOCKET, SSE])
+async def test_clients_resume_when_the_line_was_cut(
+    elsewhere: Program, show: Show, connect: Connect, name: str
+) -> None:
+    async with Wire(elsewhere.port) as wire:
+        page = await show(slowly(example(name, wire.port, name)))
+        assert len(await printed(page, 7)) == 7
+        await wire.cut()
+        await all_drawn(elsewhere, connect, name)
+        await wire.mend()
+        events = await printed(page, 9)
+    assert [event["sequence"] for event in events] == list(range(1, 10))
+    assert events[-1]["phase"] == "AWAITING_SELECTION"
+
+
+async def all_drawn(program: Program, connect: Connect, user: str) -> str:
+    """The user's one request, once its pictures are there."""
+    client = connect(program, token(user))
+    listed = await client.data("{ requests { edges { node { id } } } }")
+    [edge] = listed["requests"]["edges"]
+    await client.follow(edge["node"]["id"], in_phase("AWAITING_SELECTION"))
+    return str(edge["node"]["id"])
+
+
+@pytest.mark.parametrize("name", [SOCKET, SSE])
+async def test_clients_stop_when_the_request_is_deleted(
+    elsewhere: Program, show: Show, connect: Connect, name: str
+) -> None:
+    user = f"{name} deleted"
+    page = await show(example(name, elsewhere.port, user))
+    await printed(page, 9)
+    missed = page.expect_response(lambda response: "/events?" in response.url and response.status == 404)
+    request_id = await all_drawn(elsewhere, connect, user)
+    if name == SOCKET:
+        await connect(elsewhere, token(user)).delete(request_id)
+        assert (await printed(page, 10))[-1] == "The request was deleted."
+        return
+    async with missed, page.expect_response(lambda response: response.url.endswith("/graphql")) as asked:
+        await connect(elsewhere, token(user)).delete(request_id)
+    assert (await (await asked.value).json())["data"] == {"request": None}
+
+
+@pytest.mark.parametrize("name", [URQL, SOCKET, SSE])
+async def test_clients_are_told_what_is_wrong(elsewhere: Program, show: Show, name: str) -> None:
+    page = await show(example(name, elsewhere.port, "y").replace("A small owl", " "))
+    [[error]] = await printed(page, 1)
+    assert (error["code"], error["field"]) == ("INVALID_INPUT", ["input", "prompt"])
+
+
+@asynccontextmanager
+async def started(*command: str, cwd: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """What a command prints, which is ended with all that it has started."""
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=cwd, stdout=asyncio.subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(SECONDS):
+            yield process.stdout
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+async def test_curl(elsewhere: Program, tmp_path: Path) -> None:
+    require("curl")
+    script = "\n".join(example("curl", elsewhere.port, "curl", number) for number in range(2))
+    told = []
+    async with started("bash", "-euc", script, cwd=tmp_path) as output:
+        async for line in output:
+            told.append(line.decode().strip())
+            if "AWAITING_SELECTION" in told[-1] and told[-1].startswith("data:"):
+                break
+    request = json.loads(told[0].partition("retry")[0])["data"]["request"]
+    assert [image["index"] for image in request["images"]] == [0, 1, 2, 3]
+    assert [line for line in told if line.startswith("id:")] == [f"id: {number}" for number in range(5, 10)]
+
+
+async def test_python_does_the_whole_job_over_a_line_that_is_cut(
+    elsewhere: Program, connect: Connect, tmp_path: Path
+) -> None:
+    async with Wire(elsewhere.port) as wire:
+        (tmp_path / "owl.py").write_text(slowly(example("Python", wire.port, "gql")))
+        events = []
+        async with started(sys.executable, "-u", "owl.py", cwd=tmp_path) as output:
+            async for line in output:
+                events.append(ast.literal_eval(line.decode()))
+                if len(events) == 7:
+                    await wire.cut()
+                    await all_drawn(elsewhere, connect, "gql")
+                    await wire.mend()
+    assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+    assert events[-1]["phase"] == "COMPLETED"
+    assert (tmp_path / "owl.glb").read_bytes()[:4] == b"glTF"
+    assert all((tmp_path / f"owl.{ending}").stat().st_size for ending in ("obj", "stl", "three_mf"))
+
+
+async def test_python_is_told_what_is_wrong(elsewhere: Program, tmp_path: Path) -> None:
+    for code, wrong in (
+        ("INVALID_INPUT", example("Python", elsewhere.port, "z").replace("A small owl", " ")),
+        ("UNAUTHENTICATED", example("Python", elsewhere.port, "z").replace("Bearer ", "Bearer no")),
+    ):
+        (tmp_path / "owl.py").write_text(wrong)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "owl.py", cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+        )
+        _, complaint = await process.communicate()
+        assert f"Refused: ('{code}'" in complaint.decode()
