@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from db.migrate import is_current, migrate
 from db.secrets import shared_secret
-from db.session import Database, is_unavailable
+from db.session import is_unavailable
 from providers.load import prompt_provider
 from server import health, sse
 from server.authentication import Unauthenticated
+from server.database import prepare_database
 from server.files import file_route
 from server.graphql import Endpoint
 from server.hosts import LocalHosts
@@ -32,7 +32,6 @@ from server.signals import on_stop
 from server.sockets import Sockets
 from server.state import State
 from server.web import web_routes
-from settings import SettingsError
 from storage.local import LocalStorage
 from tasks.actors import configured, queues
 from tasks.prompts import Optimizer
@@ -43,22 +42,12 @@ from tasks.worker import working
 log = structlog.get_logger(__name__)
 
 
-async def prepare_database(database: Database) -> None:
-    """Embedded, bring the tables up to date; served, see that they are. Raises `SettingsError`."""
-    if await is_current(database):
-        return
-    if configured.is_sqlite:
-        await migrate(database)
-    else:
-        raise SettingsError("DATABASE_URL: the tables are not up to date; run `maquette migrate` first")
-
-
 @asynccontextmanager
 async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         app.state.hub = resources.hub
-        await prepare_database(resources.database)
+        await prepare_database(resources.database, configured)
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
         app.state.maquette = State.made(
