@@ -11,7 +11,7 @@ from db.jobs import Lease, LeaseLost, end, take
 from db.log import append, lock_request, lock_request_of_job, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
-from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, request_folder, settled
+from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
 from db.session import Database, Transaction
 from db.slots import next_job
 from db.tables import generated_images, image_generation_jobs
@@ -29,11 +29,6 @@ class ImageClaim:
     image_id: str
     index: int
     prompt: str
-
-    @property
-    def folder(self) -> str:
-        """The prefix of this claim's files: no other claim writes there."""
-        return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}/"
 
 
 async def claim(
@@ -56,7 +51,7 @@ async def claim(
         if chosen is None or request is None:
             return None
         row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
-        lease = await take(transaction, jobs, row, lease_seconds, seconds)
+        lease = await take(transaction, jobs, row, row.image_id, lease_seconds, seconds)
         if lease is None:
             return None
         if row.image_status is ImageStatus.PENDING:
@@ -94,7 +89,7 @@ async def is_kept(database: Database, claim: ImageClaim) -> bool:
         key: str | None = await connection.scalar(
             select(generated_images.c.key).where(generated_images.c.id == claim.image_id)
         )
-    return key is not None and key.startswith(claim.folder)
+    return key is not None and key.startswith(claim.lease.folder)
 
 
 async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, and_, func, or_, select, update
 
 from db import slots
+from db.files import claim_folder, give_up
 from db.records import encode_failure
 from db.session import Database, Transaction
 from events.clock import utc_now
-from events.outcome import Failure
+from events.outcome import Failure, FailureCode
 from events.status import JobStatus
 
 SWEEP_LIMIT = 500
+MAY_HAVE_STORED = {FailureCode.STORAGE_UNAVAILABLE, FailureCode.TIMED_OUT, FailureCode.INTERNAL}
+"""The failures after which there may be files: storing them is an attempt's last step, and others come before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Lease:
     attempt: int
     max_attempts: int
     deadline_at: datetime
+    folder: str
+    """The prefix of this claim's files."""
 
     @property
     def held(self) -> ColumnElement[bool]:
@@ -47,7 +52,9 @@ class LeaseLost(Exception):
     """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
 
 
-async def take(transaction: Transaction, table: Table, row: Any, lease_seconds: float, seconds: float) -> Lease | None:
+async def take(
+    transaction: Transaction, table: Table, row: Any, subject_id: str, lease_seconds: float, seconds: float
+) -> Lease | None:
     """Claim the job of `row` if it is due, or if the worker that had it went silent; None if it is neither.
 
     A take-over goes on with the same attempt, and with the time that was left of it when its worker fell silent.
@@ -81,7 +88,10 @@ async def take(transaction: Transaction, table: Table, row: Any, lease_seconds: 
     )
     if result.rowcount != 1:
         return None
-    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline)
+    if row.lease_token is not None:
+        await give_up(transaction, claim_folder(row.request_id, subject_id, row.lease_token))
+    folder = claim_folder(row.request_id, subject_id, token)
+    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline, folder)
 
 
 async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
@@ -100,6 +110,7 @@ async def back_off(database: Database, lease: Lease, failure: Failure, seconds: 
     await _write(
         database,
         lease,
+        given_up=failure.code in MAY_HAVE_STORED,
         status=JobStatus.PENDING,
         attempts=lease.attempt if counts else lease.attempt - 1,
         failure=encode_failure(failure),
@@ -115,6 +126,7 @@ async def give_back(database: Database, lease: Lease) -> None:
     await _write(
         database,
         lease,
+        given_up=True,
         status=JobStatus.PENDING,
         attempts=lease.attempt - 1,
         available_at=utc_now(),
@@ -139,10 +151,18 @@ async def end(transaction: Transaction, lease: Lease, status: JobStatus, failure
     )
     if result.rowcount != 1:
         raise LeaseLost(lease.job_id)
+    if failure is not None and failure.code in MAY_HAVE_STORED:
+        await give_up(transaction, lease.folder)
 
 
-async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
-    """End every job of a request that is not ended yet."""
+async def cancel(transaction: Transaction, table: Table, subject: Column[str], request_id: str) -> None:
+    """End every job of a request that is not ended yet. `subject` is the column of what the job makes."""
+    in_hand = await transaction.execute(
+        select(subject, table.c.lease_token).where(
+            table.c.request_id == request_id, table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)
+        )
+    )
+    await give_up(transaction, *(claim_folder(request_id, subject_id, token) for subject_id, token in in_hand))
     await transaction.execute(
         update(table)
         .where(table.c.request_id == request_id, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
@@ -150,11 +170,13 @@ async def cancel(transaction: Transaction, table: Table, request_id: str) -> Non
     )
 
 
-async def _write(database: Database, lease: Lease, **values: Any) -> None:
+async def _write(database: Database, lease: Lease, *, given_up: bool = False, **values: Any) -> None:
     async with database.transaction() as transaction:
         result = await transaction.execute(update(lease.table).where(lease.held).values(values))
         if result.rowcount != 1:
             raise LeaseLost(lease.job_id)
+        if given_up:
+            await give_up(transaction, lease.folder)
 
 
 def _due(table: Table, now: datetime) -> ColumnElement[bool]:

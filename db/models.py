@@ -13,7 +13,7 @@ from db.jobs import Lease, LeaseLost, end, take
 from db.log import append, lock_request, lock_request_of_job, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
-from db.requests import ACTIVE, check_quota, owned, request_folder
+from db.requests import ACTIVE, check_quota, owned
 from db.session import Database, Transaction
 from db.slots import next_job
 from db.tables import generated_images, model_files, model_generation_jobs, models
@@ -41,11 +41,6 @@ class ModelClaim:
     started_at: datetime
     provider_job_id: str | None
     submit_begun: bool
-
-    @property
-    def folder(self) -> str:
-        """The prefix of this claim's files: no other claim writes there."""
-        return f"{request_folder(self.lease.request_id)}{self.model_id}/{self.lease.token}/"
 
 
 async def select_image(
@@ -143,7 +138,7 @@ async def claim(
         if chosen is None or request is None:
             return None
         row = (await transaction.execute(query.where(jobs.c.id == chosen))).one()
-        lease = await take(transaction, jobs, row, lease_seconds, seconds)
+        lease = await take(transaction, jobs, row, row.model_id, lease_seconds, seconds)
         if lease is None:
             return None
         if row.model_status is ModelStatus.PENDING:
@@ -233,7 +228,7 @@ async def is_kept(database: Database, claim: ModelClaim) -> bool:
     """Whether the model's files are those of this claim."""
     async with database.reading() as connection:
         keys = await connection.scalars(select(model_files.c.key).where(model_files.c.model_id == claim.model_id))
-    return any(key.startswith(claim.folder) for key in keys)
+    return any(key.startswith(claim.lease.folder) for key in keys)
 
 
 async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:

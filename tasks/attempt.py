@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from dramatiq import Message
 
-from db import jobs
+from db import files, jobs
 from db.jobs import Lease, LeaseLost
 from db.session import is_unavailable
 from events.clock import utc_now
@@ -67,17 +66,21 @@ async def attempt(
 
 
 async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awaitable[bool]]) -> None:
-    """Delete what an attempt has stored that did not succeed.
+    """Delete what an attempt has stored that did not succeed, at once or, where that fails, later.
 
     It may have succeeded all the same: a commit whose answer was lost looks like a lease that is.
     """
 
     async def delete() -> None:
-        if not await is_kept():
+        if await is_kept():
+            return
+        try:
             await context.storage.delete_prefix(folder)
+        except StorageUnavailable:
+            # It was noted when the lease ended; of one that was lost long ago, that is forgotten by now.
+            await files.note(context.database, folder)
 
-    with contextlib.suppress(StorageUnavailable):
-        await patiently(delete)
+    await patiently(delete)
 
 
 async def patiently(write: Callable[[], Awaitable[None]]) -> None:

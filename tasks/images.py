@@ -41,7 +41,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     if most is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.folder, lambda: images.is_kept(context.database, claim))
+        await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))
 
 
 async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
@@ -53,7 +53,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
     kind = await asyncio.to_thread(_check, content)
-    key = f"{claim.folder}image.{EXTENSIONS[kind]}"
+    key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
     await context.storage.put(key, content, kind)
     await patiently(lambda: images.complete(context.database, claim, key))
 

@@ -58,7 +58,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     if most is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.folder, lambda: models.is_kept(context.database, claim))
+        await discard(context, claim.lease.folder, lambda: models.is_kept(context.database, claim))
 
 
 async def _make(context: WorkerContext, claim: ModelClaim) -> None:
@@ -158,7 +158,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
 async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> tuple[list[ModelFile], str]:
     files = []
     for kind, path in prepared.files.items():
-        stored = await context.storage.put(claim.folder + path.name, path, CONTENT_TYPES[kind])
+        stored = await context.storage.put(claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
         files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
-    preview = await context.storage.put(claim.folder + prepared.preview.name, prepared.preview, "image/png")
+    preview = await context.storage.put(claim.lease.folder + prepared.preview.name, prepared.preview, "image/png")
     return files, preview.key

@@ -224,7 +224,7 @@ class Lives(RuleBasedStateMachine):
 
     def end_image(self, index: int, *, succeeds: bool) -> None:
         if succeeds:
-            self.run(images.complete(self.database, self.claims[index], f"{self.claims[index].folder}image.png"))
+            self.run(images.complete(self.database, self.claims[index], f"{self.claims[index].lease.folder}image.png"))
         else:
             self.run(images.fail(self.database, self.claims[index], FAILURE))
         self.images[index] = ImageStatus.COMPLETED if succeeds else ImageStatus.FAILED
