@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     prompt_timeout_seconds: Seconds = 20
     image_timeout_seconds: Seconds = 120
     model_timeout_seconds: Seconds = 900
-    lease_seconds: Seconds = 30
+    lease_seconds: Seconds = Field(30, le=300)
     sweep_seconds: Seconds = 5
     shutdown_seconds: Seconds = 30
 

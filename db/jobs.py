@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, and_, func, or_, select, update
 
 from db import slots
+from db.due import come, due, has_come, is_due
 from db.files import claim_folder, give_up
 from db.records import encode_failure
 from db.session import Database, Transaction
@@ -60,12 +61,12 @@ async def take(
     A take-over goes on with the same attempt, and with the time that was left of it when its worker fell silent.
     """
     now = utc_now()
-    due = row.status is JobStatus.PENDING and row.available_at <= now
-    silent = row.status is JobStatus.RUNNING and row.lease_expires_at <= now
-    if not (due or silent):
+    begins = is_due(row, now)
+    silent = row.status is JobStatus.RUNNING and has_come(row.lease_expires_at, now)
+    if not (begins or silent):
         return None
-    attempt = row.attempts + 1 if due else row.attempts
-    deadline = now + (timedelta(seconds=seconds) if due else row.deadline_at - row.lease_expires_at)
+    attempt = row.attempts + 1 if begins else row.attempts
+    deadline = now + (timedelta(seconds=seconds) if begins else row.deadline_at - row.lease_expires_at)
     token = secrets.token_hex(16)
     result = await transaction.execute(
         update(table)
@@ -179,26 +180,22 @@ async def _write(database: Database, lease: Lease, *, given_up: bool = False, **
             await give_up(transaction, lease.folder)
 
 
-def _due(table: Table, now: datetime) -> ColumnElement[bool]:
-    return and_(table.c.status == JobStatus.PENDING, table.c.available_at <= now)
-
-
 def _unsent(table: Table, now: datetime) -> ColumnElement[bool]:
     """Jobs that are due and for which there is no message."""
-    return and_(_due(table, now), table.c.sent_at.is_(None))
+    return and_(due(table, now), table.c.sent_at.is_(None))
 
 
 def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
     """Jobs that are due and whose message should have been worked on by now."""
-    return and_(_due(table, now), table.c.sent_at <= now - grace)
+    return and_(due(table, now), come(table.c.sent_at, now - grace))
 
 
 def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
     """Jobs whose worker went silent, and for which nobody has sent a message since."""
     return and_(
         table.c.status == JobStatus.RUNNING,
-        table.c.lease_expires_at <= now,
-        or_(table.c.sent_at.is_(None), table.c.sent_at <= now - grace, table.c.sent_at <= table.c.lease_expires_at),
+        come(table.c.lease_expires_at, now),
+        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace), table.c.sent_at <= table.c.lease_expires_at),
     )
 
 
@@ -210,7 +207,7 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     wait for these. Of two processes that sweep at once, each job is found by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
-    sent = and_(_due(table, now), table.c.sent_at.is_not(None))
+    sent = and_(due(table, now), table.c.sent_at.is_not(None))
     async with database.reading() as connection:
         count, most, held = (
             await connection.execute(

@@ -12,6 +12,7 @@ from db import images, jobs, models, requests
 from db.images import ImageClaim
 from db.jobs import LeaseLost
 from db.queries import files_of_models
+from db.records import encode_failure
 from db.refusal import Refusal, Refused
 from db.secrets import shared_secret
 from db.session import Database
@@ -192,7 +193,7 @@ async def test_a_claim_that_waited_for_the_lock_sees_what_happened_meanwhile(on_
         await transaction.execute(
             IMAGE_JOBS.update()
             .where(IMAGE_JOBS.c.id == job_ids[0])
-            .values(attempts=1, available_at=utc_now() + timedelta(seconds=60))
+            .values(attempts=1, available_at=utc_now() + timedelta(seconds=60), failure=encode_failure(FAILURE))
         )
     assert await late is None
     assert (await row(database, IMAGE_JOBS, id=job_ids[0])).attempts == 1
