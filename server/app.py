@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -84,9 +85,14 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 503, {"Retry-After": "2"})
 
 
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    if is_unavailable(error):
-        return JSONResponse({"error": "The database does not answer. Try again soon."}, 503, {"Retry-After": "2"})
+async def _away(request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    log.warning("a request failed: the database is away", path=request.url.path, error=str(error))
+    return JSONResponse({"error": "The database does not answer. Try again soon."}, 503, {"Retry-After": "2"})
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"error": "Something went wrong on our side."}, 500)
 
 
@@ -131,6 +137,9 @@ def make_app(*, work: bool) -> Starlette:
             HTTPException: _http_error,
             Unauthenticated: _unauthenticated,
             KeysUnavailable: _unavailable,
+            # All that `is_unavailable` may be true of.
+            SQLAlchemyError: _away,
+            OSError: _away,
             Exception: _unexpected,
         },
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 from dramatiq import Message
@@ -25,6 +27,8 @@ LONGEST_PAUSE_SECONDS = 300.0
 DATABASE_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Stopping(Exception):
@@ -93,6 +97,20 @@ async def patiently(write: Callable[[], Awaitable[None]]) -> None:
                 raise
             log.warning("the database is away; a worker waits for it", error=str(error))
         await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+
+async def claimed(context: WorkerContext, claim: Callable[[], Awaitable[T | None]]) -> T | None:
+    """Claim a job, waiting while the database is away: else the whole queue would be fetched and dropped meanwhile."""
+    while not context.stopping.is_set():
+        try:
+            return await claim()
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("the database is away; a worker waits for it", error=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.stopping.wait(), DATABASE_PAUSE_SECONDS)
+    return None
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from db.images import ImageClaim
 from events.outcome import FailureCode
 from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
-from tasks.attempt import attempt, discard, patiently
+from tasks.attempt import attempt, claimed, discard, patiently
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
 
@@ -28,7 +28,10 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     """
     settings = context.settings
     most = context.most_images
-    claim = await images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
+    seconds = settings.image_timeout_seconds
+    claim = await claimed(
+        context, lambda: images.claim(context.database, job_id, settings.lease_seconds, seconds, most)
+    )
     if claim is None:
         return
     done = await attempt(
