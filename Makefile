@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Byte code is compiled as modules are first imported: compiling all of it here would take half of the set-up.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 
-.PHONY: run setup test lint web-check format schema bench clean
+.PHONY: run setup test soak lint web-check format schema bench clean
 
 run: setup
 	$(BIN)/maquette serve
@@ -24,6 +24,14 @@ $(VENV)/ready-dev: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# Faults by a seed, for minutes on end: make soak SEED=7 MINUTES=5
+SEED ?= $(shell date +%s)
+MINUTES ?= 5
+
+soak: $(VENV)/ready-dev
+	@echo "SEED=$(SEED) MINUTES=$(MINUTES)"
+	SEED=$(SEED) MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/faults -m soak --capture=no --hypothesis-seed=$(SEED)
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

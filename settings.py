@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/maquette.db")
+    database_wait_seconds: float = Field(30, ge=0, allow_inf_nan=False)
     redis_url: SecretStr | None = None
 
     storage_dir: Path = Path("data/files")
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
     prompt_timeout_seconds: Seconds = 20
     image_timeout_seconds: Seconds = 120
     model_timeout_seconds: Seconds = 900
-    lease_seconds: Seconds = 30
+    lease_seconds: Seconds = Field(30, le=300)
     sweep_seconds: Seconds = 5
     shutdown_seconds: Seconds = 30
 

@@ -1,20 +1,54 @@
-"""Files whose request is deleted: kept as a list until they are gone, whatever happens meanwhile."""
+"""Files that nothing refers to any more: kept as a list until they are gone, whatever happens meanwhile.
+
+What a claim stores lies in a folder of its own. When the claim comes to nothing, its folder is noted in the transaction
+that ends it, so that it goes although its worker, or the storage, is gone at that moment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select, update
 
-from db.session import Database
+from db.session import Database, Transaction
 from db.tables import file_deletions
 from events.clock import utc_now
 
 
+def request_folder(request_id: str) -> str:
+    """The prefix under which all files of a request are stored."""
+    return f"requests/{request_id}/"
+
+
+def claim_folder(request_id: str, subject_id: str, token: str) -> str:
+    """The prefix of one claim's files: no other claim writes there. `subject_id` is the image's or the model's."""
+    return f"{request_folder(request_id)}{subject_id}/{token}/"
+
+
+async def give_up(transaction: Transaction, *prefixes: str) -> None:
+    """Have what lies under these prefixes deleted."""
+    if prefixes:
+        now = utc_now()
+        await transaction.execute(
+            insert(file_deletions), [{"prefix": prefix, "created_at": now} for prefix in sorted(prefixes)]
+        )
+
+
+async def note(database: Database, prefix: str) -> None:
+    """Have what lies under a prefix deleted, whether that was wanted before or not."""
+    async with database.transaction() as transaction:
+        known = await transaction.execute(
+            update(file_deletions).where(file_deletions.c.prefix == prefix).values(created_at=utc_now())
+        )
+        if known.rowcount == 0:
+            await give_up(transaction, prefix)
+
+
 async def prefixes_to_delete(database: Database) -> Sequence[str]:
+    query = select(file_deletions.c.prefix).order_by(file_deletions.c.created_at).limit(100)
     async with database.reading() as connection:
-        return list(await connection.scalars(select(file_deletions.c.prefix).limit(100)))
+        return list(await connection.scalars(query))
 
 
 async def forget_prefix(database: Database, prefix: str, keep_seconds: float) -> None:

@@ -13,7 +13,7 @@ from db.jobs import Lease, LeaseLost, columns_to_take, end, take
 from db.log import Entry, append, append_all, lock_request, lock_requests_of_jobs, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
-from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, request_folder, settled
+from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
 from db.session import Database, Transaction
 from db.slots import next_job
 from db.tables import generated_images, image_generation_jobs
@@ -32,16 +32,10 @@ class ImageClaim:
     index: int
     prompt: str
 
-    @property
-    def folder(self) -> str:
-        """The prefix of this claim's files: no other claim writes there."""
-        return f"{request_folder(self.lease.request_id)}{self.image_id}/{self.lease.token}/"
-
 
 _DRAWINGS = (
     select(
-        *columns_to_take(image_generation_jobs),
-        image_generation_jobs.c.image_id,
+        *columns_to_take(image_generation_jobs, image_generation_jobs.c.image_id),
         generated_images.c.index.label("image_index"),
         generated_images.c.prompt,
         generated_images.c.status.label("image_status"),
@@ -129,10 +123,10 @@ async def _claim(
     taken = [row for row in rows if row.id in leases]
     begun = [row for row in taken if row.image_status is ImageStatus.PENDING]
     if begun:
-        await _move(transaction, [row.image_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
+        await _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
     for row in begun:
-        told[row.request_id].append(ImageGenerating(row.image_id, row.image_index, row.prompt))
-    return {row.id: ImageClaim(leases[row.id], row.image_id, row.image_index, row.prompt) for row in taken}
+        told[row.request_id].append(ImageGenerating(row.subject_id, row.image_index, row.prompt))
+    return {row.id: ImageClaim(leases[row.id], row.subject_id, row.image_index, row.prompt) for row in taken}
 
 
 async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told) -> None:
@@ -159,7 +153,7 @@ async def is_kept(database: Database, claim: ImageClaim) -> bool:
         key: str | None = await connection.scalar(
             select(generated_images.c.key).where(generated_images.c.id == claim.image_id)
         )
-    return key is not None and key.startswith(claim.folder)
+    return key is not None and key.startswith(claim.lease.folder)
 
 
 async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:

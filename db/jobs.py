@@ -16,13 +16,17 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, Update, and_, bindparam, func, or_, select, tuple_, update
 
 from db import slots
+from db.due import come, due, has_come, is_due
+from db.files import claim_folder, give_up
 from db.records import encode_failure
 from db.session import Database, Transaction
 from events.clock import utc_now
-from events.outcome import Failure
+from events.outcome import Failure, FailureCode
 from events.status import JobStatus
 
 SWEEP_LIMIT = 500
+MAY_HAVE_STORED = {FailureCode.STORAGE_UNAVAILABLE, FailureCode.TIMED_OUT, FailureCode.INTERNAL}
+"""The failures after which there may be files: storing them is an attempt's last step, and others come before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Lease:
     attempt: int
     max_attempts: int
     deadline_at: datetime
+    folder: str
+    """The prefix of this claim's files."""
 
     @property
     def held(self) -> ColumnElement[bool]:
@@ -48,15 +54,17 @@ class LeaseLost(Exception):
     """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
 
 
-def columns_to_take(table: Table) -> list[Column[Any]]:
-    """What `take` needs of a job's row."""
+def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[Any]]:
+    """What `take` needs of a job's row. `subject` is the column of what the job makes."""
     columns = table.c
     return [
         columns.id,
         columns.request_id,
+        subject.label("subject_id"),
         columns.status,
         columns.attempts,
         columns.max_attempts,
+        columns.failure,
         columns.available_at,
         columns.lease_token,
         columns.lease_expires_at,
@@ -73,17 +81,12 @@ async def take(
     that was left of it when the worker fell silent.
     """
     now = utc_now()
-    due = [row for row in rows if row.status is JobStatus.PENDING and row.available_at <= now]
-    silent = [row for row in rows if row.status is JobStatus.RUNNING and row.lease_expires_at <= now]
-    deadline, token, expires = (
-        now + timedelta(seconds=seconds),
-        secrets.token_hex(16),
-        now + timedelta(seconds=lease_seconds),
-    )
-    leases = {
-        row.id: Lease(table, row.id, row.request_id, token, row.attempts + 1, row.max_attempts, deadline) for row in due
-    }
-    if due:
+    ready = [row for row in rows if is_due(row, now)]
+    silent = [row for row in rows if row.status is JobStatus.RUNNING and has_come(row.lease_expires_at, now)]
+    token, deadline = secrets.token_hex(16), now + timedelta(seconds=seconds)
+    leases = {row.id: _lease(table, row, token, row.attempts + 1, deadline) for row in ready}
+    if ready:
+        expires = now + timedelta(seconds=lease_seconds)
         values = {"now": now, "token": token, "expires": expires, "deadline": deadline}
         result = await transaction.execute(_taking(table), {"job_ids": list(leases), **values})
         # Nobody else claims, cancels or retries a job while its request is locked.
@@ -93,6 +96,11 @@ async def take(
         if lease is not None:
             leases[row.id] = lease
     return leases
+
+
+def _lease(table: Table, row: Any, token: str, attempt: int, deadline: datetime) -> Lease:
+    folder = claim_folder(row.request_id, row.subject_id, token)
+    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline, folder)
 
 
 @cache
@@ -128,7 +136,8 @@ async def _take_over(
     )
     if result.rowcount != 1:
         return None
-    return Lease(table, row.id, row.request_id, token, row.attempts, row.max_attempts, deadline)
+    await give_up(transaction, claim_folder(row.request_id, row.subject_id, row.lease_token))
+    return _lease(table, row, token, row.attempts, deadline)
 
 
 async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
@@ -147,6 +156,7 @@ async def back_off(database: Database, lease: Lease, failure: Failure, seconds: 
     await _write(
         database,
         lease,
+        given_up=failure.code in MAY_HAVE_STORED,
         status=JobStatus.PENDING,
         attempts=lease.attempt if counts else lease.attempt - 1,
         failure=encode_failure(failure),
@@ -162,6 +172,7 @@ async def give_back(database: Database, lease: Lease) -> None:
     await _write(
         database,
         lease,
+        given_up=True,
         status=JobStatus.PENDING,
         attempts=lease.attempt - 1,
         available_at=utc_now(),
@@ -183,6 +194,8 @@ async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failu
     result = await transaction.execute(_ending(leases[0].table), values)
     if result.rowcount != len(leases):
         raise LeaseLost(", ".join(lease.job_id for lease in leases))
+    if failure is not None and failure.code in MAY_HAVE_STORED:
+        await give_up(transaction, *(lease.folder for lease in leases))
 
 
 @cache
@@ -205,8 +218,14 @@ def _ending(table: Table) -> Update:
     )
 
 
-async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
-    """End every job of a request that is not ended yet."""
+async def cancel(transaction: Transaction, table: Table, subject: Column[str], request_id: str) -> None:
+    """End every job of a request that is not ended yet. `subject` is the column of what the job makes."""
+    in_hand = await transaction.execute(
+        select(subject, table.c.lease_token).where(
+            table.c.request_id == request_id, table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)
+        )
+    )
+    await give_up(transaction, *(claim_folder(request_id, subject_id, token) for subject_id, token in in_hand))
     await transaction.execute(
         update(table)
         .where(table.c.request_id == request_id, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
@@ -214,33 +233,31 @@ async def cancel(transaction: Transaction, table: Table, request_id: str) -> Non
     )
 
 
-async def _write(database: Database, lease: Lease, **values: Any) -> None:
+async def _write(database: Database, lease: Lease, *, given_up: bool = False, **values: Any) -> None:
     async with database.transaction() as transaction:
         result = await transaction.execute(update(lease.table).where(lease.held).values(values))
         if result.rowcount != 1:
             raise LeaseLost(lease.job_id)
-
-
-def _due(table: Table, now: datetime) -> ColumnElement[bool]:
-    return and_(table.c.status == JobStatus.PENDING, table.c.available_at <= now)
+        if given_up:
+            await give_up(transaction, lease.folder)
 
 
 def _unsent(table: Table, now: datetime) -> ColumnElement[bool]:
     """Jobs that are due and for which there is no message."""
-    return and_(_due(table, now), table.c.sent_at.is_(None))
+    return and_(due(table, now), table.c.sent_at.is_(None))
 
 
 def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
     """Jobs that are due and whose message should have been worked on by now."""
-    return and_(_due(table, now), table.c.sent_at <= now - grace)
+    return and_(due(table, now), come(table.c.sent_at, now - grace))
 
 
 def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
     """Jobs whose worker went silent, and for which nobody has sent a message since."""
     return and_(
         table.c.status == JobStatus.RUNNING,
-        table.c.lease_expires_at <= now,
-        or_(table.c.sent_at.is_(None), table.c.sent_at <= now - grace, table.c.sent_at <= table.c.lease_expires_at),
+        come(table.c.lease_expires_at, now),
+        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace), table.c.sent_at <= table.c.lease_expires_at),
     )
 
 
@@ -252,7 +269,7 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     wait for these. Of two processes that sweep at once, each job is found by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
-    sent = and_(_due(table, now), table.c.sent_at.is_not(None))
+    sent = and_(due(table, now), table.c.sent_at.is_not(None))
     async with database.reading() as connection:
         count, most, held = (
             await connection.execute(

@@ -183,4 +183,4 @@ class Heads:
     async def _read(self, *conditions: Any) -> Mapping[str, int]:
         query = select(generation_requests.c.id, generation_requests.c.last_event_sequence).where(*conditions)
         async with self._database.reading() as connection:
-            return dict((await connection.execute(query)).tuples().all())
+            return dict((await connection.execute(query)).all())

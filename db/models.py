@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from db.jobs import Lease, LeaseLost, end, take
+from db.jobs import Lease, LeaseLost, columns_to_take, end, take
 from db.log import append, lock_request, lock_requests_of_jobs, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
-from db.requests import ACTIVE, check_quota, owned, request_folder
+from db.requests import ACTIVE, check_quota, owned
 from db.session import Database, Transaction
 from db.slots import next_job
 from db.tables import generated_images, model_files, model_generation_jobs, models
@@ -41,11 +41,6 @@ class ModelClaim:
     started_at: datetime
     provider_job_id: str | None
     submit_begun: bool
-
-    @property
-    def folder(self) -> str:
-        """The prefix of this claim's files: no other claim writes there."""
-        return f"{request_folder(self.lease.request_id)}{self.model_id}/{self.lease.token}/"
 
 
 async def select_image(
@@ -127,7 +122,10 @@ async def claim(
     jobs = model_generation_jobs
     query = (
         select(
-            jobs,
+            *columns_to_take(jobs, jobs.c.model_id),
+            jobs.c.started_at,
+            jobs.c.provider_job_id,
+            jobs.c.submit_begun_at,
             models.c.status.label("model_status"),
             models.c.size_mm,
             models.c.progress,
@@ -150,17 +148,17 @@ async def claim(
             return None
         if row.model_status is ModelStatus.PENDING:
             await _move(
-                transaction, row.model_id, row.model_status, ModelStatus.GENERATING, stage=ModelStage.GENERATING
+                transaction, row.subject_id, row.model_status, ModelStatus.GENERATING, stage=ModelStage.GENERATING
             )
             await append(
                 transaction,
                 requests[row.request_id],
-                ModelGenerating(row.model_id, row.image_index),
+                ModelGenerating(row.subject_id, row.image_index),
                 status=RequestStatus.MODEL_GENERATING,
             )
     return ModelClaim(
         lease,
-        row.model_id,
+        row.subject_id,
         row.key,
         row.size_mm,
         row.progress,
@@ -235,7 +233,7 @@ async def is_kept(database: Database, claim: ModelClaim) -> bool:
     """Whether the model's files are those of this claim."""
     async with database.reading() as connection:
         keys = await connection.scalars(select(model_files.c.key).where(model_files.c.model_id == claim.model_id))
-    return any(key.startswith(claim.folder) for key in keys)
+    return any(key.startswith(claim.lease.folder) for key in keys)
 
 
 async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:

@@ -10,13 +10,13 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
+from db.files import give_up, request_folder
 from db.jobs import cancel as cancel_jobs
 from db.log import REQUEST_COLUMNS, append, lock_request, task_updated
 from db.records import Image, Request, columns_of, new_id
 from db.refusal import Refusal, Refused
 from db.session import Database, Transaction
 from db.tables import (
-    file_deletions,
     generated_images,
     generation_requests,
     image_generation_jobs,
@@ -47,11 +47,6 @@ class NewRequest:
     idempotency_key: str | None
     prompt: str
     variants: tuple[str, ...]
-
-
-def request_folder(request_id: str) -> str:
-    """The prefix under which all files of a request are stored."""
-    return f"requests/{request_id}/"
 
 
 async def find_same(
@@ -212,8 +207,11 @@ async def cancel(database: Database, user_id: str, request_id: str) -> Request:
             raise Refused(
                 Refusal.ALREADY_FINISHED, "The model is finished; there is nothing to cancel.", ("input", "requestId")
             )
-        await cancel_jobs(transaction, image_generation_jobs, request_id)
-        await cancel_jobs(transaction, model_generation_jobs, request_id)
+        for jobs, subject in (
+            (image_generation_jobs, image_generation_jobs.c.image_id),
+            (model_generation_jobs, model_generation_jobs.c.model_id),
+        ):
+            await cancel_jobs(transaction, jobs, subject, request_id)
         await transaction.execute(
             update(generated_images)
             .where(
@@ -240,7 +238,7 @@ async def remove(database: Database, user_id: str, request_id: str) -> str:
     prefix = request_folder(request_id)
     async with database.transaction() as transaction:
         await owned(transaction, user_id, request_id)
-        await transaction.execute(insert(file_deletions), {"prefix": prefix, "created_at": utc_now()})
+        await give_up(transaction, prefix)
         await transaction.execute(delete(generation_requests).where(generation_requests.c.id == request_id))
         transaction.deleted.append(request_id)
     return prefix

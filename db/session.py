@@ -125,7 +125,9 @@ def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _pro
 def _make_folder(url: str) -> None:
     name = make_url(url).database
     if name:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        # Where that cannot be, the first connection says so.
+        with contextlib.suppress(OSError):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.functions import Function
 
+from db.due import FAR, come, due
 from db.session import Database, Transaction
 from db.tables import account_limits, generation_requests
 from events.clock import utc_now
@@ -47,7 +48,7 @@ def holding(table: FromClause, now: datetime) -> ColumnElement[bool]:
     """True of the rows of jobs that hold a slot."""
     # The statuses are all that have a lease, and what the index begins with.
     unended = table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING))
-    return and_(unended, table.c.lease_expires_at > now)
+    return and_(unended, table.c.lease_expires_at > now, table.c.lease_expires_at <= now + FAR)
 
 
 async def next_job(transaction: Transaction, table: Table, most: int) -> str | None:
@@ -63,7 +64,7 @@ async def next_job(transaction: Transaction, table: Table, most: int) -> str | N
         return None
     silent: str | None = await transaction.connection.scalar(
         select(table.c.id)
-        .where(table.c.status == JobStatus.RUNNING, table.c.lease_expires_at <= now)
+        .where(table.c.status == JobStatus.RUNNING, come(table.c.lease_expires_at, now))
         .order_by(table.c.lease_expires_at)
         .limit(1)
     )
@@ -82,8 +83,7 @@ async def _held_by_user(transaction: Transaction, table: Table, now: datetime) -
 
 async def _oldest_by_user(transaction: Transaction, table: Table, now: datetime) -> dict[str, str]:
     # Ids sort by time.
-    due = and_(table.c.status == JobStatus.PENDING, table.c.available_at <= now)
-    return await _by_user(transaction, table, func.min(table.c.id), due)
+    return await _by_user(transaction, table, func.min(table.c.id), due(table, now))
 
 
 async def _last_turns(

@@ -147,7 +147,8 @@ class Bus:
             self._look.clear()
             started = utc_now()
             try:
-                await self._show_heads(reader, since - HEADS_OVERLAP)
+                # The clock may have been set back since the last round.
+                await self._show_heads(reader, min(since, started) - HEADS_OVERLAP)
             except Exception as error:  # the database is away; the next round looks again
                 log.warning("the heads of the streams could not be read", error=str(error))
                 await asyncio.sleep(BLIND_SECONDS)

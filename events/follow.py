@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import assert_never
 
+from events.clock import utc_now
 from events.hub import End, Heads, Hub
 from events.types import RequestEvent
 
@@ -53,9 +54,10 @@ async def follow_user(
 
     def is_new(event: RequestEvent, *, live: bool) -> bool:
         # What came before the subscription is not told, a broadcast of it that comes late neither. A live event is,
-        # though the clock of the process that wrote it may be behind; and so is all that follows on one that was.
+        # though the clock of the process that wrote it may be behind, or was set back since the stream began; and so
+        # is all that follows on one that was.
         if event.request_id not in begun:
-            if event.occurred_at < (since - CLOCK_SKEW if live else since):
+            if event.occurred_at < (min(since, utc_now()) - CLOCK_SKEW if live else since):
                 return False
             begun.add(event.request_id)
         return True

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -15,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
-from db.migrate import is_current, migrate
 from db.secrets import shared_secret
-from db.session import Database, is_unavailable
+from db.session import is_unavailable
 from providers.load import prompt_provider
 from server import health, sse
 from server.authentication import Unauthenticated
+from server.database import prepare_database
 from server.files import file_route
 from server.graphql import Endpoint
 from server.hosts import LocalHosts
@@ -32,7 +33,6 @@ from server.signals import on_stop
 from server.sockets import Sockets
 from server.state import State
 from server.web import web_routes
-from settings import SettingsError
 from storage.local import LocalStorage
 from tasks.actors import configured, queues
 from tasks.prompts import Optimizer
@@ -43,22 +43,12 @@ from tasks.worker import working
 log = structlog.get_logger(__name__)
 
 
-async def prepare_database(database: Database) -> None:
-    """Embedded, bring the tables up to date; served, see that they are. Raises `SettingsError`."""
-    if await is_current(database):
-        return
-    if configured.is_sqlite:
-        await migrate(database)
-    else:
-        raise SettingsError("DATABASE_URL: the tables are not up to date; run `maquette migrate` first")
-
-
 @asynccontextmanager
 async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         app.state.hub = resources.hub
-        await prepare_database(resources.database)
+        await prepare_database(resources.database, configured)
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
         app.state.maquette = State.made(
@@ -95,9 +85,14 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 503, {"Retry-After": "2"})
 
 
-async def _unexpected(_request: Request, error: Exception) -> Response:
-    if is_unavailable(error):
-        return JSONResponse({"error": "The database does not answer. Try again soon."}, 503, {"Retry-After": "2"})
+async def _away(request: Request, error: Exception) -> Response:
+    if not is_unavailable(error):
+        raise error
+    log.warning("a request failed: the database is away", path=request.url.path, error=str(error))
+    return JSONResponse({"error": "The database does not answer. Try again soon."}, 503, {"Retry-After": "2"})
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"error": "Something went wrong on our side."}, 500)
 
 
@@ -142,6 +137,9 @@ def make_app(*, work: bool) -> Starlette:
             HTTPException: _http_error,
             Unauthenticated: _unauthenticated,
             KeysUnavailable: _unavailable,
+            # All that `is_unavailable` may be true of.
+            SQLAlchemyError: _away,
+            OSError: _away,
             Exception: _unexpected,
         },
     )

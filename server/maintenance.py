@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from db import migrate as migrations
+from server.database import reach
 from server.logs import configure
 from tasks.actors import configured, queues
 from tasks.resources import open_resources
@@ -21,4 +22,5 @@ def migrate() -> None:
 
 async def _migrate() -> None:
     async with open_resources(configured, queues, listen=False) as resources:
-        await migrations.migrate(resources.database)
+        if not await reach(resources.database, configured):
+            await migrations.migrate(resources.database)

@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 
+import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from db.log import read_events
 from db.queries import owner_of_request
+from db.session import is_unavailable
 from events.clock import utc_now
 from events.follow import follow_request, follow_user
 from events.types import RequestEvent, UrlOf, payload
@@ -23,6 +25,8 @@ from server.transport import aborter
 
 RETRY_MILLISECONDS = 2000
 LARGEST_CURSOR = 2**31 - 1
+
+log = structlog.get_logger(__name__)
 
 
 async def request_events(request: Request) -> Response:
@@ -80,7 +84,13 @@ async def _frames(
 ) -> AsyncGenerator[str, None]:
     with places.taken(user_id):
         yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        async with aclosing(events):
-            async for event in events:
-                cursor = f"id: {event.sequence}\n" if numbered else ""
-                yield f"{cursor}event: {event.name}\ndata: {encode(await payload(event, url_of))}\n\n"
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    cursor = f"id: {event.sequence}\n" if numbered else ""
+                    yield f"{cursor}event: {event.name}\ndata: {encode(await payload(event, url_of))}\n\n"
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            # The client comes back with its cursor.
+            log.warning("a stream was ended: the database is away", error=str(error))

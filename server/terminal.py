@@ -32,8 +32,8 @@ from events.types import (
     TaskUpdated,
 )
 from providers.load import prompt_provider
-from server.app import prepare_database
 from server.authentication import LOCAL
+from server.database import prepare_database
 from server.logs import configure
 from tasks.actors import configured, generate_image, generate_model, queues
 from tasks.prompts import Optimizer
@@ -58,7 +58,7 @@ def generate(prompt: str, index: int | None, size_mm: float, out: Path, *, optim
 async def _generate(prompt: str, index: int | None, size_mm: float, out: Path, *, optimize: bool) -> None:
     async with contextlib.AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
-        await prepare_database(resources.database)
+        await prepare_database(resources.database, configured)
         await stack.enter_async_context(sweeping(resources))
         if configured.redis_url is None:
             await stack.enter_async_context(working(resources))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 
 import structlog
 import uvloop
 
-from server.app import prepare_database
+from server.database import prepare_database
 from server.logs import configure
 from settings import SettingsError
 from tasks.actors import configured, queues
@@ -27,6 +28,8 @@ def work(names: tuple[str, ...]) -> int:
     if not names or not set(names) <= set(QUEUES):
         raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
     configure(configured)
+    # While the database is waited for, there is nothing to be given back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work(names))
     return 0
@@ -34,10 +37,10 @@ def work(names: tuple[str, ...]) -> int:
 
 async def _work(names: tuple[str, ...]) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_resources(configured, queues, listen=False) as resources:
-        await prepare_database(resources.database)
+        await prepare_database(resources.database, configured)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with sweeping(resources), working(resources, names):
             await stop.wait()
             log.info("stopping")

@@ -7,11 +7,12 @@ import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import structlog
 from dramatiq import Message
 
-from db import jobs
+from db import files, jobs
 from db.jobs import Lease, LeaseLost
 from db.session import is_unavailable
 from events.clock import utc_now
@@ -26,6 +27,8 @@ LONGEST_PAUSE_SECONDS = 300.0
 DATABASE_PAUSE_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 class Stopping(Exception):
@@ -67,17 +70,21 @@ async def attempt(
 
 
 async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awaitable[bool]]) -> None:
-    """Delete what an attempt has stored that did not succeed.
+    """Delete what an attempt has stored that did not succeed, at once or, where that fails, later.
 
     It may have succeeded all the same: a commit whose answer was lost looks like a lease that is.
     """
 
     async def delete() -> None:
-        if not await is_kept():
+        if await is_kept():
+            return
+        try:
             await context.storage.delete_prefix(folder)
+        except StorageUnavailable:
+            # It was noted when the lease ended; of one that was lost long ago, that is forgotten by now.
+            await files.note(context.database, folder)
 
-    with contextlib.suppress(StorageUnavailable):
-        await patiently(delete)
+    await patiently(delete)
 
 
 async def patiently(write: Callable[[], Awaitable[None]]) -> None:
@@ -90,6 +97,20 @@ async def patiently(write: Callable[[], Awaitable[None]]) -> None:
                 raise
             log.warning("the database is away; a worker waits for it", error=str(error))
         await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+
+
+async def claimed(context: WorkerContext, claim: Callable[[], Awaitable[T | None]]) -> T | None:
+    """Claim a job, waiting while the database is away: else the whole queue would be fetched and dropped meanwhile."""
+    while not context.stopping.is_set():
+        try:
+            return await claim()
+        except Exception as error:
+            if not is_unavailable(error):
+                raise
+            log.warning("the database is away; a worker waits for it", error=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.stopping.wait(), DATABASE_PAUSE_SECONDS)
+    return None
 
 
 @asynccontextmanager

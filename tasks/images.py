@@ -14,7 +14,7 @@ from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
-from tasks.attempt import attempt, discard, patiently
+from tasks.attempt import attempt, claimed, discard, patiently
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
 
@@ -26,11 +26,14 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
-    settings, most = context.settings, context.most_images
-    claim = await (
-        context.write_image(job_id)
-        if most is None
-        else images.claim(context.database, job_id, settings.lease_seconds, settings.image_timeout_seconds, most)
+    settings, most, seconds = context.settings, context.most_images, context.settings.image_timeout_seconds
+    claim = await claimed(
+        context,
+        lambda: (
+            context.write_image(job_id)
+            if most is None
+            else images.claim(context.database, job_id, settings.lease_seconds, seconds, most)
+        ),
     )
     if claim is None:
         return
@@ -44,7 +47,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     if most is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.folder, lambda: images.is_kept(context.database, claim))
+        await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))
 
 
 async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
@@ -56,7 +59,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
     kind = await asyncio.to_thread(_check, content)
-    key = f"{claim.folder}image.{EXTENSIONS[kind]}"
+    key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
     await context.storage.put(key, content, kind)
 
     async def complete() -> None:

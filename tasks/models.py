@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from dramatiq import Message
@@ -21,10 +17,11 @@ from events.status import ModelStage
 from providers.media import HEAD_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
-from storage import NotStored, StorageUnavailable
-from tasks.attempt import Stopping, attempt, discard, patiently
+from storage import NotStored
+from tasks.attempt import Stopping, attempt, claimed, discard, patiently
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
+from tasks.scratch import scratch
 from tasks.worker_context import WorkerContext
 
 FIRST_PAUSE_SECONDS = 0.2
@@ -48,7 +45,10 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     """
     settings = context.settings
     most = context.most_models
-    claim = await models.claim(context.database, job_id, settings.lease_seconds, settings.model_timeout_seconds, most)
+    seconds = settings.model_timeout_seconds
+    claim = await claimed(
+        context, lambda: models.claim(context.database, job_id, settings.lease_seconds, seconds, most)
+    )
     if claim is None:
         return
     done = await attempt(
@@ -61,14 +61,14 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     if most is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.folder, lambda: models.is_kept(context.database, claim))
+        await discard(context, claim.lease.folder, lambda: models.is_kept(context.database, claim))
 
 
 async def _make(context: WorkerContext, claim: ModelClaim) -> None:
     job_id = claim.provider_job_id or await _submit(context, claim)
     # Told from here on: whoever sees progress may rely on the provider's job not being lost.
     progress = Progress(claim)
-    async with progress.told(context.database), _scratch(context) as folder:
+    async with progress.told(context.database), scratch(context.settings.work_dir) as folder:
         result = await _poll(context, claim, job_id, progress)
         progress.set(ModelStage.DOWNLOADING)
         source = await _download(context, _chosen(result.files), folder / "source")
@@ -161,25 +161,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
 async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> tuple[list[ModelFile], str]:
     files = []
     for kind, path in prepared.files.items():
-        stored = await context.storage.put(claim.folder + path.name, path, CONTENT_TYPES[kind])
+        stored = await context.storage.put(claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
         files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
-    preview = await context.storage.put(claim.folder + prepared.preview.name, prepared.preview, "image/png")
+    preview = await context.storage.put(claim.lease.folder + prepared.preview.name, prepared.preview, "image/png")
     return files, preview.key
-
-
-@asynccontextmanager
-async def _scratch(context: WorkerContext) -> AsyncIterator[Path]:
-    """A folder for the files of one attempt."""
-    try:
-        folder = await asyncio.to_thread(_make_scratch, context.settings.work_dir)
-    except OSError as error:
-        raise StorageUnavailable(f"WORK_DIR cannot be written to: {error.strerror}. Make room or mend it.") from error
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-
-def _make_scratch(parent: Path) -> Path:
-    parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="model-", dir=parent))

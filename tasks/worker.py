@@ -22,6 +22,7 @@ from tasks.actors import configured, limits, queues
 from tasks.attempt import patiently
 from tasks.broker import IMAGES, MODELS, QUEUES
 from tasks.resources import Resources, open_resources
+from tasks.scratch import remove_left
 from tasks.sweeper import sweeping
 from tasks.worker_context import WorkerContext, set_current
 
@@ -66,6 +67,7 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
     context = WorkerContext(resources, image_provider(resources.settings), model_provider(resources.settings))
     most = {image_generation_jobs: context.most_images, model_generation_jobs: context.most_models}
     await patiently(lambda: keep_limits(resources.database, most))
+    await remove_left(resources.settings.work_dir)
     beat = asyncio.create_task(_beat(resources, slots))
     set_event_loop_thread(_HostLoop(asyncio.get_running_loop()))
     set_current(context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from providers.printing.mesh import MeshError
@@ -11,6 +12,8 @@ from providers.printing.reading import read
 from providers.printing.repair import settle
 from providers.printing.report import measure
 from providers.printing.writing import write
+
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def answer(source: Path, size_mm: float, folder: Path) -> Answer:
@@ -22,5 +25,9 @@ def answer(source: Path, size_mm: float, folder: Path) -> Answer:
         return Answer(report=measure(mesh, repairs))
     except MeshError as error:
         return Answer(refusal=str(error))
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        return Answer(error=error.errno)
     except MemoryError:
         return Answer(refusal="The model is too large to be prepared in the memory that there is for it.")

@@ -34,10 +34,11 @@ MESSAGE_BYTES = 2000
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the child prints: a report, or why what was delivered cannot be prepared."""
+    """What the child prints: a report, why what was delivered cannot be prepared, or the `errno` of a full disk."""
 
     report: PrintReport | None = None
     refusal: str | None = None
+    error: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ async def prepare(source: Path, size_mm: float, into: Path) -> Prepared:
     """Prepare one delivered file (GLB, OBJ, STL, PLY, 3MF, or a ZIP that holds one) for print, into the folder `into`.
 
     The longest side becomes `size_mm`. Raises `ProviderError`: BAD_OUTPUT where the file is no mesh or too large to be
-    prepared, INTERNAL where the child process fell over; `into` is then as it was. Cancelling ends the child.
+    prepared, INTERNAL where the child process fell over; OSError where the disk is full. `into` is then as it was.
+    Cancelling ends the child.
     """
     scratch = await asyncio.to_thread(_make_scratch, into)
     try:
@@ -105,6 +107,8 @@ def _report(output: bytes, errors: bytes, status: int) -> PrintReport:
         answer = msgspec.json.decode(output, type=Answer)
         if answer.report is not None:
             return answer.report
+        if answer.error is not None:
+            raise OSError(answer.error, os.strerror(answer.error))
         raise ProviderError(FailureCode.BAD_OUTPUT, answer.refusal or "The model cannot be prepared.", retryable=False)
     if status == -signal.SIGKILL:
         message = "Preparing the model for print was killed, most likely for want of memory."

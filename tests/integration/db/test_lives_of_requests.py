@@ -224,7 +224,8 @@ class Lives(RuleBasedStateMachine):
 
     def end_image(self, index: int, *, succeeds: bool) -> None:
         if succeeds:
-            self.run(images.complete(self.database, Drawn(self.claims[index], f"{self.claims[index].folder}image.png")))
+            key = f"{self.claims[index].lease.folder}image.png"
+            self.run(images.complete(self.database, Drawn(self.claims[index], key)))
         else:
             self.run(images.fail(self.database, self.claims[index], FAILURE))
         self.images[index] = ImageStatus.COMPLETED if succeeds else ImageStatus.FAILED

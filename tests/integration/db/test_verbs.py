@@ -12,6 +12,7 @@ from db import images, jobs, models, requests
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.queries import files_of_models
+from db.records import encode_failure
 from db.refusal import Refusal, Refused
 from db.secrets import shared_secret
 from db.session import Database
@@ -192,7 +193,7 @@ async def test_a_claim_that_waited_for_the_lock_sees_what_happened_meanwhile(on_
         await transaction.execute(
             IMAGE_JOBS.update()
             .where(IMAGE_JOBS.c.id == job_ids[0])
-            .values(attempts=1, available_at=utc_now() + timedelta(seconds=60))
+            .values(attempts=1, available_at=utc_now() + timedelta(seconds=60), failure=encode_failure(FAILURE))
         )
     assert await late is None
     assert (await row(database, IMAGE_JOBS, id=job_ids[0])).attempts == 1
@@ -342,7 +343,7 @@ async def test_deleting_while_a_claim_is_held(database: Database, told: Told):
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
     prefix = await requests.remove(database, "ann", request_id)
-    assert claim.folder.startswith(prefix)
+    assert claim.lease.folder.startswith(prefix)
     assert told[-1] == Deleted(request_id)
     with pytest.raises(LeaseLost):
         await images.complete(database, Drawn(claim, "late.png"))

@@ -68,7 +68,9 @@ def journal(loop: FastLoop, monkeypatch: pytest.MonkeyPatch) -> Journal:
 
 
 def claimed(progress: int = 0) -> ModelClaim:
-    lease = Lease(model_generation_jobs, "job_1", "req_1", "t", 1, 3, BEGINNING + timedelta(hours=1))
+    lease = Lease(
+        model_generation_jobs, "job_1", "req_1", "t", 1, 3, BEGINNING + timedelta(hours=1), "requests/req_1/mdl_1/t/"
+    )
     return ModelClaim(lease, "mdl_1", "a.png", 100, progress, BEGINNING, None, False)
 
 

@@ -1,0 +1,148 @@
+"""What a worker leaves behind that was killed, or whose storage was away: it goes, whoever is gone by then."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from db import images, jobs, models, requests
+from db.images import Drawn
+from db.session import Database
+from db.tables import file_deletions
+from events.bus import Bus
+from events.hub import Hub
+from events.outcome import Failure, FailureCode
+from settings import Settings
+from storage.local import LocalStorage
+from tasks.broker import MemoryQueues
+from tasks.files import delete_left_over
+from tasks.resources import Resources
+from tasks.scratch import KEPT_SECONDS
+from tasks.sender import Sender
+from tests.rows import (
+    FAILURE,
+    IMAGE_JOBS,
+    LEASE_SECONDS,
+    MODEL_JOBS,
+    claim_image,
+    claim_model,
+    create,
+    drawn,
+    expire,
+    rows,
+    select_image,
+    sqlite_url,
+)
+from tests.working import bench
+
+AWAY = Failure(FailureCode.STORAGE_UNAVAILABLE, "The storage is away.", retryable=True)
+
+
+def test_a_worker_that_starts_removes_old_folders_of_killed_ones(tmp_path: Path) -> None:
+    old, young = (tmp_path / "work" / name for name in ("model-old", "model-young"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "source").write_bytes(b"mesh")
+    past = time.time() - KEPT_SECONDS - 60
+    os.utime(old, (past, past))
+    with bench(tmp_path):
+        assert list((tmp_path / "work").iterdir()) == [young]
+
+
+@pytest.fixture
+async def resources(tmp_path: Path) -> AsyncIterator[Resources]:
+    settings = Settings(_env_file=None, lease_seconds=LEASE_SECONDS)
+    hub, queues = Hub(), MemoryQueues({})
+    database = Database(sqlite_url(tmp_path), lambda _: None)
+    yield Resources(settings, database, hub, Bus(hub, None), LocalStorage(tmp_path / "files"), queues, Sender(queues))
+    await database.aclose()
+
+
+async def left(resources: Resources) -> list[str]:
+    return [row.prefix for row in await rows(resources.database, file_deletions)]
+
+
+async def store(resources: Resources, folder: str) -> str:
+    """What a worker does just before it dies."""
+    key = f"{folder}image.png"
+    await resources.storage.put(key, b"picture", "image/png")
+    return key
+
+
+def stored(tmp_path: Path) -> list[str]:
+    root = tmp_path / "files"
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+async def test_what_a_worker_stored_before_it_was_killed_goes_when_its_job_is_taken_over(
+    resources: Resources, tmp_path: Path
+) -> None:
+    database = resources.database
+    _, job_ids = await create(database)
+    dead = await claim_image(database, job_ids[0])
+    await store(resources, dead.lease.folder)
+    await expire(database, IMAGE_JOBS, job_ids[0])
+    heir = await claim_image(database, job_ids[0])
+    key = await store(resources, heir.lease.folder)
+    await images.complete(database, Drawn(heir, key))
+    await delete_left_over(resources)
+    assert stored(tmp_path) == [key]
+    assert await left(resources) == [dead.lease.folder], "a late worker may write once more"
+
+
+@pytest.mark.parametrize("end", ["cancelled", "put off", "given back", "failed"])
+async def test_what_an_attempt_stored_in_vain_goes_though_its_worker_is_killed(
+    resources: Resources, tmp_path: Path, end: str
+) -> None:
+    database = resources.database
+    request_id, job_ids = await create(database)
+    claim = await claim_image(database, job_ids[0])
+    await store(resources, claim.lease.folder)
+    match end:
+        case "cancelled":
+            await requests.cancel(database, "ann", request_id)
+        case "put off":
+            await jobs.back_off(database, claim.lease, AWAY, 1, counts=True)
+        case "given back":
+            await jobs.give_back(database, claim.lease)
+        case "failed":
+            await images.fail(database, claim, AWAY)
+    await delete_left_over(resources)
+    assert stored(tmp_path) == []
+
+
+async def test_half_a_model_goes(resources: Resources, tmp_path: Path) -> None:
+    database = resources.database
+    request_id = await drawn(database)
+    claim = await claim_model(database, await select_image(database, request_id))
+    await store(resources, claim.lease.folder)
+    await models.fail(database, claim, AWAY)
+    await delete_left_over(resources)
+    assert stored(tmp_path) == []
+
+
+async def test_a_take_over_of_a_model_does_not_touch_the_pictures(resources: Resources, tmp_path: Path) -> None:
+    database = resources.database
+    request_id, job_ids = await create(database)
+    image = await claim_image(database, job_ids[0])
+    key = await store(resources, image.lease.folder)
+    await images.complete(database, Drawn(image, key))
+    job_id = await select_image(database, request_id)
+    await store(resources, (await claim_model(database, job_id)).lease.folder)
+    await expire(database, MODEL_JOBS, job_id)
+    await claim_model(database, job_id)
+    await delete_left_over(resources)
+    assert stored(tmp_path) == [key]
+
+
+async def test_a_failure_before_anything_was_stored_costs_nothing(resources: Resources) -> None:
+    database = resources.database
+    _, job_ids = await create(database)
+    await images.fail(database, await claim_image(database, job_ids[0]), FAILURE)
+    busy = await claim_image(database, job_ids[1])
+    await jobs.back_off(database, busy.lease, Failure(FailureCode.PROVIDER_BUSY, "Busy.", True), 1, counts=False)
+    assert await left(resources) == []
