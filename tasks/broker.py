@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import uuid4
 
@@ -98,6 +99,14 @@ class RedisQueues(RedisBroker):
         except (redis.RedisError, OSError) as error:
             raise QueueUnavailable(str(error)) from error
 
+    def acknowledge(self, queue_name: str, message_ids: Sequence[str]) -> None:
+        """Forget messages that are done; raises what redis-py raises."""
+        with self.client.pipeline() as pipe:
+            # Dramatiq's own script takes one at a time.
+            pipe.srem(f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}", *message_ids)
+            pipe.hdel(f"{self.namespace}:{queue_name}.msgs", *message_ids)
+            pipe.execute()
+
     def waiting(self, queue_name: str) -> int:
         """How many messages wait to be fetched; raises `QueueUnavailable`."""
         try:
@@ -138,6 +147,7 @@ class _DoorbellConsumer(Consumer):
         self._timeout = timeout
         self._fetched: list[bytes | None] = []
         self._in_hand: set[str] = set()
+        self._done: deque[str] = deque()
         self._away = False
 
     def __next__(self) -> MessageProxy | None:
@@ -150,6 +160,7 @@ class _DoorbellConsumer(Consumer):
                 return MessageProxy(message)
         # Cleared before the fetch: a ring in between is then still heard.
         self.bell.clear()
+        self._acknowledge()
         if not self._fetch():
             self.bell.wait(AWAY_SECONDS if self._away else self._timeout)
         return None
@@ -171,20 +182,26 @@ class _DoorbellConsumer(Consumer):
         return bool(self._fetched)
 
     def ack(self, message: MessageProxy) -> None:
-        self._end(message, "ack")
-
-    def nack(self, message: MessageProxy) -> None:
-        self._end(message, "nack")
-
-    def _end(self, message: MessageProxy, command: str) -> None:
+        """Free the place at once. The message goes with the next fetch, as several are acknowledged in one trip."""
         message_id = message.options["redis_message_id"]
+        self._done.append(message_id)
+        self._in_hand.discard(message_id)
+        self.bell.set()
+
+    nack = ack
+    """An actor that failed says nothing of its job: the database has it, and the sweeper sends it again."""
+
+    def close(self) -> None:
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        message_ids = [self._done.popleft() for _ in range(len(self._done))]
+        if not message_ids:
+            return
         try:
-            getattr(self._broker, f"do_{command}")(self._queue_name, message_id)
+            self._broker.acknowledge(self._queue_name, message_ids)
         except (redis.RedisError, OSError) as error:
-            log.warning("a message could not be acknowledged", queue=self._queue_name, error=str(error))
-        finally:
-            self._in_hand.discard(message_id)
-            self.bell.set()
+            log.warning("messages could not be acknowledged", queue=self._queue_name, error=str(error))
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
         ids = [message.options["redis_message_id"] for message in messages]
