@@ -40,6 +40,12 @@ lint: $(VENV)/ready-dev
 	$(BIN)/lint-imports
 	$(BIN)/strawberry export-schema resolvers | diff schema/schema.graphql - || { echo 'schema/schema.graphql is stale: run make schema'; exit 1; }
 
+# Ours and the predecessor in turn, by its load driver. BASELINE is its folder. Needs Node 20, MariaDB and Redis.
+BASELINE ?= ../shared/baseline
+
+bench: $(VENV)/ready-dev
+	$(BIN)/python -m bench.compare --baseline $(BASELINE)
+
 # Needs Node 20 or newer and npm.
 web-check:
 	sh web/check.sh

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import signal
 import sys
 
@@ -17,6 +19,9 @@ from tasks.broker import QUEUES
 from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
+
+NICENESS = 5
+"""How far the worker stands back: where an API shares the machine, people wait for the API."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,5 +47,8 @@ async def _work(names: tuple[str, ...]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         async with sweeping(resources), working(resources, names):
+            # What is there by now stays: collecting garbage need not look at it again and again.
+            gc.collect()
+            gc.freeze()
             await stop.wait()
             log.info("stopping")
