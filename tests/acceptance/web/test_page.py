@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.acceptance.conftest import Connect
-from tests.acceptance.program import Client, Program, in_phase
+from tests.acceptance.program import Client, Program, in_phase, running
 from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
@@ -356,3 +356,19 @@ async def test_markup_in_a_prompt_stays_text(embedded: Program, visitor: Visitor
     await expect(status(page)).to_have_text("Pick a picture")
     assert await page.locator("h1 img, h1 b").count() == 0
     assert visitor.complaints == []
+
+
+async def test_offline_stand_ins_are_told_of(
+    embedded: Program, visitor: Visitor, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    notice = "Offline stand-ins are in use: pictures are drawn by rules on this machine, and a model is its picture in"
+    local = {"PROMPT_PROVIDER": "local", "IMAGE_PROVIDER": "local", "MODEL_PROVIDER": "local"}
+    with running(tmp_path_factory.mktemp("standins"), local, served=False) as program:
+        page = await visitor.open(program.url)
+        await expect(page.locator("#main")).to_contain_text(notice)
+        await ask_for(page, "A cube")
+        await expect(page.locator("#main")).to_contain_text(notice)
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A cube of another make")
+    await expect(status(page)).to_have_text("Pick a picture")
+    await expect(page.locator(".standins")).to_have_count(0)
