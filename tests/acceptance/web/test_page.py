@@ -97,13 +97,15 @@ def check_file(path: Path) -> None:
 
 async def test_a_reload_at_any_moment_loses_nothing(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
-    await page.get_by_label("Your words").fill("A bear delay=1 model-delay=2 model-silent")
+    await page.get_by_label("Your words").fill("A bear delay=3 model-delay=2 model-silent")
     await page.reload()
-    await expect(page.get_by_label("Your words")).to_have_value("A bear delay=1 model-delay=2 model-silent")
+    await expect(page.get_by_label("Your words")).to_have_value("A bear delay=3 model-delay=2 model-silent")
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(picture(page, 1)).to_contain_text("Being drawn")
     await page.reload()
+    await expect(page.get_by_role("group", name="The pictures are on their way")).to_be_visible()
     await expect(picture(page, 3)).to_contain_text("Ready")
+    await expect(page.get_by_role("group", name="Pick a picture")).to_be_visible()
     await make(page, 3)
     await expect(page.locator(".progress em")).to_be_visible()
     await page.reload()
@@ -121,7 +123,7 @@ async def test_what_happened_while_the_network_was_away_is_caught_up(
     embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
 ) -> None:
     page = await visitor.open(wire.url)
-    await ask_for(page, "A cat delay=1")
+    await ask_for(page, "A cat delay=5")
     await expect(page.locator(".picture[data-status=GENERATING]")).to_have_count(4)
     await wire.cut()
     await expect(page.locator(".connection")).to_have_text("Connecting …")
