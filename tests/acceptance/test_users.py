@@ -59,6 +59,14 @@ async def test_to_another_user_nothing_exists(guarded: Program, connect: Connect
     with pytest.raises(AssertionError, match="NOT_FOUND"):
         await bob.follow(request_id, COMPLETED)
     assert (await bob.http.get(f"/requests/{request_id}/events")).status_code == 404
+    body = {
+        "query": "subscription($id: ID!) { requestEvents(requestId: $id) { sequence } }",
+        "variables": {"id": request_id},
+    }
+    for accept in ("text/event-stream", "multipart/mixed;subscriptionSpec=1.0"):
+        stream = (await bob.http.post("/graphql", json=body, headers={"Accept": accept})).text
+        assert '"code":"NOT_FOUND"' in stream
+        assert "sequence" not in stream
     assert (await ada.request(request_id))["phase"] == "COMPLETED"
 
 

@@ -14,6 +14,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.acceptance.program import Program
 from tests.acceptance.web.browser import NARROW, WIDE, assert_accessible, visiting
+from tests.acceptance.web.test_graphiql import answer, opened, run
 from tests.acceptance.web.test_page import ask_for, expect_model, make, status
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
@@ -49,3 +50,19 @@ async def test_every_state_can_be_used_by_everyone(
         await page.goto(f"{embedded.url}/?request=req_none")
         await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such request")
         await look(page, "gone")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+async def test_graphiql_can_be_used_by_everyone(embedded: Program, browser: Browser, width: int, scheme: str) -> None:
+    async with visiting(browser, width, color_scheme=scheme, has_touch=width == NARROW) as visitor:
+        page = await opened(visitor, embedded)
+        await run(page)
+        await expect(answer(page)).to_contain_text("IMAGE_PENDING")
+        box = await page.get_by_role("region", name="Result Window").bounding_box()
+        assert box is not None
+        assert box["width"] > NARROW / 2
+        if SCREENSHOTS:
+            await page.screenshot(path=Path(SCREENSHOTS) / f"graphiql-{width}-{scheme}.png")
+        # GraphiQL's own tabs have the button that closes them within.
+        await assert_accessible(page, "nested-interactive")

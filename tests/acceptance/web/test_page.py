@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from tests.acceptance.conftest import Connect
-from tests.acceptance.program import Client, Program, in_phase
+from tests.acceptance.program import Client, Program, in_phase, running
 from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
@@ -97,13 +97,15 @@ def check_file(path: Path) -> None:
 
 async def test_a_reload_at_any_moment_loses_nothing(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
-    await page.get_by_label("Your words").fill("A bear delay=1 model-delay=2 model-silent")
+    await page.get_by_label("Your words").fill("A bear delay=3 model-delay=2 model-silent")
     await page.reload()
-    await expect(page.get_by_label("Your words")).to_have_value("A bear delay=1 model-delay=2 model-silent")
+    await expect(page.get_by_label("Your words")).to_have_value("A bear delay=3 model-delay=2 model-silent")
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(picture(page, 1)).to_contain_text("Being drawn")
     await page.reload()
+    await expect(page.get_by_role("group", name="The pictures are on their way")).to_be_visible()
     await expect(picture(page, 3)).to_contain_text("Ready")
+    await expect(page.get_by_role("group", name="Pick a picture")).to_be_visible()
     await make(page, 3)
     await expect(page.locator(".progress em")).to_be_visible()
     await page.reload()
@@ -121,7 +123,7 @@ async def test_what_happened_while_the_network_was_away_is_caught_up(
     embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
 ) -> None:
     page = await visitor.open(wire.url)
-    await ask_for(page, "A cat delay=1")
+    await ask_for(page, "A cat delay=5")
     await expect(page.locator(".picture[data-status=GENERATING]")).to_have_count(4)
     await wire.cut()
     await expect(page.locator(".connection")).to_have_text("Connecting …")
@@ -356,3 +358,19 @@ async def test_markup_in_a_prompt_stays_text(embedded: Program, visitor: Visitor
     await expect(status(page)).to_have_text("Pick a picture")
     assert await page.locator("h1 img, h1 b").count() == 0
     assert visitor.complaints == []
+
+
+async def test_offline_stand_ins_are_told_of(
+    embedded: Program, visitor: Visitor, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    notice = "Offline stand-ins are in use: pictures are drawn by rules on this machine, and a model is its picture in"
+    local = {"PROMPT_PROVIDER": "local", "IMAGE_PROVIDER": "local", "MODEL_PROVIDER": "local"}
+    with running(tmp_path_factory.mktemp("standins"), local, served=False) as program:
+        page = await visitor.open(program.url)
+        await expect(page.locator("#main")).to_contain_text(notice)
+        await ask_for(page, "A cube")
+        await expect(page.locator("#main")).to_contain_text(notice)
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A cube of another make")
+    await expect(status(page)).to_have_text("Pick a picture")
+    await expect(page.locator(".standins")).to_have_count(0)

@@ -4,6 +4,7 @@ import { draft, keyFor, keep } from "./draft";
 import { prepend } from "./listing";
 import { CREATE } from "./operations";
 import { go } from "./place";
+import { StandIns } from "./StandIns";
 import { Troubles } from "./Troubles";
 
 const LONGEST = 2_000;
@@ -75,6 +76,7 @@ export function Composer() {
           ))}
         </ul>
       </div>
+      <StandIns />
     </form>
   );
 }

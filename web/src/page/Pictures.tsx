@@ -2,7 +2,7 @@ import { useMutation } from "@apollo/client/react";
 import { useState } from "react";
 import { RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
-import type { Image, Request } from "./types";
+import type { Image, ImageStatus, Request } from "./types";
 import { PICTURE_STATES } from "./words";
 
 interface PicturesProps {
@@ -36,7 +36,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
       }}
     >
       <fieldset>
-        <legend>{!isOpen ? "The pictures" : made ? "Pick a picture for one more model" : "Pick a picture"}</legend>
+        <legend>{isOpen ? invitation(request) : "The pictures"}</legend>
         <div className="grid">
           {request.images.map((image) => (
             <Picture
@@ -81,6 +81,12 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
       <Troubles error={error} userErrors={data?.selectImage.userErrors} />
     </form>
   );
+}
+
+function invitation({ images, models }: Request): string {
+  const isIn = (...states: ImageStatus[]) => images.some((image) => states.includes(image.imageStatus));
+  if (isIn("COMPLETED")) return models.length > 0 ? "Pick a picture for one more model" : "Pick a picture";
+  return isIn("PENDING", "GENERATING") ? "The pictures are on their way" : "The pictures";
 }
 
 interface PictureProps {

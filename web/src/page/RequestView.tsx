@@ -6,6 +6,7 @@ import { ModelView } from "./ModelView";
 import { CANCEL, DELETE, REQUEST } from "./operations";
 import { Pictures } from "./Pictures";
 import { go, Place } from "./place";
+import { StandIns } from "./StandIns";
 import { Troubles } from "./Troubles";
 import type { Request } from "./types";
 import { statusWords, when } from "./words";
@@ -113,6 +114,7 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
         </fieldset>
       )}
       {model && <ModelView key={model.id} model={model} refresh={refresh} />}
+      <StandIns />
     </article>
   );
 }

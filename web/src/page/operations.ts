@@ -116,6 +116,12 @@ export const EVENTS_URL: TypedDocumentNode<{ request: { id: string; eventsUrl: s
   }
 `;
 
+export const PROVIDERS: TypedDocumentNode<{ providers: { part: string; isStandIn: boolean }[] }> = gql`
+  query Providers {
+    providers { part isStandIn }
+  }
+`;
+
 /** Each event brings what it changed, as it is now; the cache takes it in, and whatever shows it is drawn anew. */
 export const REQUEST_EVENTS: TypedDocumentNode<
   { requestEvents: Happening },
