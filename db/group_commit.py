@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -14,8 +15,9 @@ Result = TypeVar("Result")
 LIMIT = 32
 """The most items of one transaction."""
 
-PAUSE_SECONDS = 0.002
-"""How long more is waited for between two transactions. Whoever comes when nothing is under way does not wait."""
+GATHERING_SECONDS = 0.003
+"""How long more is waited for before a transaction, unless there has been none for `QUIET_SECONDS`."""
+QUIET_SECONDS = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,7 @@ class GroupCommit(Generic[Item, Result]):
         self._alone = alone
         self._waiting: list[tuple[Item, asyncio.Future[tuple[Result] | None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._ended_at = -math.inf
 
     async def __call__(self, item: Item) -> Result:
         """Write an item; raises what `alone` raises. Who is cancelled may have written all the same."""
@@ -48,8 +51,11 @@ class GroupCommit(Generic[Item, Result]):
         return await self._alone(item) if written is None else written[0]
 
     async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                if loop.time() - self._ended_at < QUIET_SECONDS:
+                    await asyncio.sleep(GATHERING_SECONDS)
                 batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
                 results: Mapping[int, Result] = {}
                 try:
@@ -61,6 +67,6 @@ class GroupCommit(Generic[Item, Result]):
                     for position, (_, shared) in enumerate(batch):
                         if not shared.done():
                             shared.set_result((results[position],) if position in results else None)
-                await asyncio.sleep(PAUSE_SECONDS)
+                self._ended_at = loop.time()
         finally:
             self._writing = None

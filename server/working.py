@@ -33,6 +33,7 @@ def work(names: tuple[str, ...]) -> int:
     if not names or not set(names) <= set(QUEUES):
         raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
     configure(configured)
+    os.nice(NICENESS)
     # While the database is waited for, there is nothing to be given back.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
