@@ -79,14 +79,14 @@ ABSOLUTE = ("missedEvents", "missed", "errors", "burst.undelivered", "paced.unde
 @click.option("--calm", default=30, help="Seconds to wait for an idle machine before each scenario.")
 @click.option("--out", type=click.Path(path_type=Path), help="A file that keeps the driver's lines.")
 def main(baseline: Path, scenario: str, runs: int, subscribers: str, calm: int, out: Path | None) -> None:
-    _allow_many_connections()
+    allow_many_connections()
     lines: list[Line] = []
-    with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name, _driver(baseline, Path(name)) as folder:
+    with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name, driver(baseline, Path(name)) as folder:
         for _ in range(runs):
             for one in scenario.split(","):
                 for target in ("targets/rest.json", "targets/maquette.json"):
                     options = ["--scenario", one, "--subscribers", subscribers, "--calm", str(calm)]
-                    for line in _measure(folder, [*options, "--target", target, "--quiet", "--subscribe-delay", "0"]):
+                    for line in measure(folder, [*options, "--target", target, "--quiet", "--subscribe-delay", "0"]):
                         click.echo(line, err=True)
                         lines.append(json.loads(line))
                         if out:
@@ -149,14 +149,14 @@ def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def _allow_many_connections() -> None:
+def allow_many_connections() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager
-def _driver(baseline: Path, folder: Path) -> Iterator[Path]:
+def driver(baseline: Path, folder: Path) -> Iterator[Path]:
     """A copy of the baseline with its services running, and with ours as a target."""
     copy = folder / "baseline"
     shutil.copytree(baseline, copy, ignore=shutil.ignore_patterns(".services", "results"))
@@ -171,7 +171,7 @@ def _driver(baseline: Path, folder: Path) -> Iterator[Path]:
         subprocess.run(["./stop-services.sh"], cwd=copy, check=False, stdout=sys.stderr)
 
 
-def _measure(folder: Path, options: list[str]) -> list[str]:
+def measure(folder: Path, options: list[str]) -> list[str]:
     """The lines that the driver prints, one a run; it ends with 1 where a scenario failed, and says so in its line."""
     environment = {
         "MAQUETTE": str(Path(sys.executable).parent / "maquette"),
