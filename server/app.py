@@ -122,8 +122,8 @@ def make_app(*, work: bool) -> Starlette:
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
-        Route("/requests/{id}/events", sse.request_events),
-        Route("/events", sse.events),
+        Route("/requests/{id}/events", sse.Endpoint(sse.request_events), methods=["GET"]),
+        Route("/events", sse.Endpoint(sse.events), methods=["GET"]),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", metrics),

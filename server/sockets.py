@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 from graphql import GraphQLError, OperationType
 from msgspec import Meta, Struct
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
@@ -98,19 +99,23 @@ class Sockets:
         self._open: WeakSet[Socket] = WeakSet()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        websocket = WebSocket(scope, receive, send)
+        if not await self._accepted(WebSocket(scope, receive, send)):
+            return
+        socket = Socket(scope, receive, send)
+        self._open.add(socket)
+        await socket.serve()
+
+    async def _accepted(self, websocket: WebSocket) -> bool:
         if not self._may_connect(websocket.headers):
             # Before it is accepted, this answers with 403.
             await websocket.close()
-            return
-        if PROTOCOL not in scope["subprotocols"]:
+            return False
+        if PROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
             await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
-            return
+            return False
         await websocket.accept(PROTOCOL)
-        socket = Socket(websocket)
-        self._open.add(socket)
-        await socket.serve()
+        return True
 
     def _may_connect(self, headers: Mapping[str, str]) -> bool:
         """Browsers ask nobody before they open a WebSocket to another origin, so it is seen to here."""
@@ -134,12 +139,30 @@ class Sockets:
 class Socket:
     """One connection, from its acceptance to its end."""
 
-    def __init__(self, websocket: WebSocket) -> None:
+    __slots__ = (
+        "__weakref__",
+        "_caller",
+        "_deadline",
+        "_ending",
+        "_operations",
+        "_place",
+        "_receive_message",
+        "_scope",
+        "_send_message",
+        "_settings",
+        "_state",
+        "line",
+        "task",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.task = asyncio.current_task()
-        self._websocket = websocket
-        self._state = State.of(websocket)
+        self.line = Line(receive)
+        self._scope = scope
+        self._receive_message = receive
+        self._send_message = send
+        self._state = State.of(HTTPConnection(scope))
         self._settings = self._state.resources.settings
-        self.line = Line(websocket._receive)
         self._caller: Caller | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
         self._ending = Close(INIT_TIMEOUT, "Connection initialisation timeout")
@@ -181,7 +204,7 @@ class Socket:
         return [operation for operation in self._operations.values() if isinstance(operation, asyncio.Task)]
 
     async def _receive(self) -> Message:
-        received = await self._websocket.receive()
+        received = await self._receive_message()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1005))
         text = received.get("text")
@@ -215,7 +238,7 @@ class Socket:
     async def _init(self, payload: Mapping[str, Any]) -> None:
         if self._caller is not None:
             raise Close(TOO_MANY_INITS, "Too many initialisation requests")
-        header = _authorization(payload) or self._websocket.headers.get("authorization")
+        header = _authorization(payload) or HTTPConnection(self._scope).headers.get("authorization")
         try:
             caller = await self._state.authenticator.caller(header)
             self._state.connections.check(caller.user_id)
@@ -260,7 +283,7 @@ class Socket:
 
     async def _perform(self, id: str, operation: Operation, caller: Caller) -> dict[str, Any] | None:  # noqa: A002  # the same
         """Send an operation's result, or begin to; returns the message that ends it, unless it goes on."""
-        context = self._state.context(self._websocket, caller)
+        context = self._state.context(HTTPConnection(self._scope), caller)
         try:
             if operation.type is OperationType.SUBSCRIPTION:
                 self._state.subscriptions.check(caller.user_id)
@@ -295,10 +318,10 @@ class Socket:
         """Send a message, as there is room; raises `Close` if the client does not read."""
         try:
             async with asyncio.timeout(self._settings.slow_client_seconds):
-                await self._websocket.send_text(text)
+                await self._send_message({"type": "websocket.send", "text": text})
         except TimeoutError:
             raise NOT_READING from None
-        except RuntimeError as error:  # the connection was closed from below
+        except (RuntimeError, OSError) as error:  # the connection was closed from below
             raise WebSocketDisconnect(1006) from error
 
     async def end(self, id: str, last: Mapping[str, Any]) -> None:  # noqa: A002  # the protocol's name
@@ -309,8 +332,8 @@ class Socket:
     async def _close(self, ending: Close) -> None:
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
-                await self._websocket.close(ending.code, ending.reason)
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
+                await self._send_message({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+        except (TimeoutError, RuntimeError, OSError):
             self.line.abort()
         else:
             asyncio.get_running_loop().call_later(LINGERING_SECONDS, self.line.abort)

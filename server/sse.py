@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from db.queries import owner_of_request
 from events.clock import utc_now
@@ -18,6 +20,17 @@ from server.state import State
 from server.streaming import Stream
 
 LARGEST_CURSOR = 2**31 - 1
+
+
+class Endpoint:
+    """A route's application: for a function, Starlette keeps some more for as long as the stream lasts."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[ASGIApp]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 async def request_events(request: Request) -> ASGIApp:

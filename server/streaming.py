@@ -25,6 +25,11 @@ CLOSING_SECONDS = 1.0
 PULSE = Told(0, b"")
 
 
+def _headers(frames: Frames) -> list[tuple[bytes, bytes]]:
+    headers = {**HEADERS, "Content-Type": frames.media_type}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
 class Ending(Enum):
     """Why a stream ends."""
 
@@ -50,9 +55,7 @@ class Stream(Outlet):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
-        headers = {**HEADERS, "Content-Type": self._frames.media_type}
-        raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": raw})
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(self._frames)})
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body"})
             return
