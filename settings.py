@@ -17,6 +17,7 @@ KEY = re.compile(r"[!-~]+")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 def _has_host(url: str) -> bool:
@@ -76,6 +77,8 @@ class Settings(BaseSettings):
     prompt_timeout_seconds: Seconds = 20
     image_timeout_seconds: Seconds = 120
     model_timeout_seconds: Seconds = 900
+    progress_seconds: Pause = 1
+    poll_seconds: Pause = 5
     lease_seconds: Seconds = Field(30, le=300)
     sweep_seconds: Seconds = 5
     shutdown_seconds: Seconds = 30

@@ -8,9 +8,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import trimesh
-from PIL import Image
-
 from providers.protocol import ImageResult, ModelPoll, OptimizedPrompt, PollState, ProviderFile, SourceImage
 from settings import Settings
 
@@ -20,12 +17,11 @@ MODEL_POLLS = int(os.environ.get("MODEL_POLLS", "1"))
 
 
 def _pixel() -> bytes:
+    from PIL import Image  # noqa: PLC0415  # the API's process is measured as well, and needs none of it
+
     buffer = io.BytesIO()
     Image.new("RGB", (1, 1)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-PIXEL = _pixel()
 
 
 class Prompts:
@@ -40,13 +36,13 @@ class Prompts:
 
 
 class Images:
-    def __init__(self, settings: Settings) -> None:
-        """Needs nothing."""
+    def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # the protocol's
+        self._pixel = _pixel()
 
     async def generate(self, prompt: str, index: int) -> ImageResult:  # noqa: ARG002  # the protocol's
         if IMAGE_SECONDS:
             await asyncio.sleep(IMAGE_SECONDS)
-        return ImageResult(content=PIXEL)
+        return ImageResult(content=self._pixel)
 
     async def aclose(self) -> None:
         """Holds nothing."""
@@ -58,6 +54,8 @@ class Models:
     free = True
 
     def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # the protocol's
+        import trimesh  # noqa: PLC0415  # as above
+
         self._polls: dict[str, int] = {}
         self._mesh = Path(tempfile.mkdtemp()) / "box.stl"
         trimesh.creation.box().export(self._mesh)

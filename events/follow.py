@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -13,15 +14,32 @@ from events.types import RequestEvent
 
 ReadEvents = Callable[[str, int], Awaitable[list[RequestEvent]]]
 """Reads the events of one request after a sequence, oldest first: a page of them, empty when there are no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class OfRequest:
+    """All events of one request after a sequence."""
+
+    request_id: str
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfUser:
+    """The events of all of a user's requests from a moment on."""
+
+    user_id: str
+    since: datetime
+
+
+Topic = OfRequest | OfUser
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the clocks of two processes may differ."""
 
 
-async def follow_request(
-    hub: Hub, request_id: str, after: int, read: ReadEvents, cut_off: Callable[[], None]
-) -> AsyncGenerator[RequestEvent, None]:
+async def follow_request(hub: Hub, request_id: str, after: int, read: ReadEvents) -> AsyncGenerator[RequestEvent, None]:
     """Every event of a request after `after`, once and in order, until the request is deleted or the process stops."""
-    with hub.follow_request(request_id, cut_off) as subscription:
+    with hub.follow_request(request_id) as subscription:
         cursor = after
         async for event in _rows(request_id, cursor, read):
             cursor = event.sequence
@@ -45,9 +63,7 @@ async def follow_request(
                     assert_never(never)
 
 
-async def follow_user(
-    hub: Hub, user_id: str, since: datetime, read: ReadEvents, cut_off: Callable[[], None]
-) -> AsyncGenerator[RequestEvent, None]:
+async def follow_user(hub: Hub, user_id: str, since: datetime, read: ReadEvents) -> AsyncGenerator[RequestEvent, None]:
     """Every event that a user's requests have from `since` on, in order within each request."""
     cursors: dict[str, int] = {}
     begun: set[str] = set()
@@ -68,7 +84,7 @@ async def follow_user(
             if is_new(event, live=event.sequence >= live):
                 yield event
 
-    with hub.follow_user(user_id, cut_off) as subscription:
+    with hub.follow_user(user_id) as subscription:
         while True:
             match await subscription.get():
                 case RequestEvent(request_id=request_id, sequence=sequence) as event if (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -12,7 +12,7 @@ from enum import Enum, auto
 from events.types import RequestEvent
 
 QUEUE_LIMIT = 512
-"""What may wait for one subscriber. A request has some hundred events: only one that does not read gets here."""
+"""What may wait for one subscriber. What there is no room for is missed; the rows have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,26 +33,20 @@ Signal = RequestEvent | Heads | End
 
 
 class Subscription:
-    """What waits for one subscriber. When the queue is full, `cut_off` is called and nothing is kept any more."""
+    """What waits for one subscriber."""
 
-    def __init__(self, cut_off: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self._queue: asyncio.Queue[Signal] = asyncio.Queue(QUEUE_LIMIT)
-        self._cut_off = cut_off
-        self._is_cut = False
 
     async def get(self) -> Signal:
         return await self._queue.get()
 
     def offer(self, signal: Signal) -> None:
-        if self._is_cut:
-            return
-        try:
-            self._queue.put_nowait(signal)
-        except asyncio.QueueFull:
-            self._is_cut = True
-            self._queue = asyncio.Queue(1)
-            self._queue.put_nowait(End.SHUTDOWN)
-            self._cut_off()
+        if self._queue.full():
+            if not isinstance(signal, End):
+                return
+            self._queue.get_nowait()
+        self._queue.put_nowait(signal)
 
 
 class Hub:
@@ -73,26 +67,19 @@ class Hub:
         """The users whose requests somebody follows all at once."""
         return list(self._users)
 
-    @property
-    def subscriptions(self) -> int:
-        """How many streams are fed from here."""
-        return sum(len(members) for topics in (self._requests, self._users) for members in topics.values())
-
     @contextmanager
-    def follow_request(self, request_id: str, cut_off: Callable[[], None]) -> Iterator[Subscription]:
-        with self._member(self._requests, request_id, cut_off) as subscription:
+    def follow_request(self, request_id: str) -> Iterator[Subscription]:
+        with self._member(self._requests, request_id) as subscription:
             yield subscription
 
     @contextmanager
-    def follow_user(self, user_id: str, cut_off: Callable[[], None]) -> Iterator[Subscription]:
-        with self._member(self._users, user_id, cut_off) as subscription:
+    def follow_user(self, user_id: str) -> Iterator[Subscription]:
+        with self._member(self._users, user_id) as subscription:
             yield subscription
 
     @contextmanager
-    def _member(
-        self, topics: defaultdict[str, set[Subscription]], topic: str, cut_off: Callable[[], None]
-    ) -> Iterator[Subscription]:
-        subscription = Subscription(cut_off)
+    def _member(self, topics: defaultdict[str, set[Subscription]], topic: str) -> Iterator[Subscription]:
+        subscription = Subscription()
         if self._closed:
             subscription.offer(End.SHUTDOWN)
         topics[topic].add(subscription)

@@ -18,11 +18,10 @@ from tasks.resources import Resources
 
 @dataclass(slots=True)
 class Context(schema_context.Context):
-    """`cut_off` ends the caller's connection, because its client does not read; `document` is what is executed."""
+    """`document` is what is executed."""
 
     resources: Resources
     optimizer: Optimizer
-    cut_off: Callable[[], None]
     document: DocumentNode | None = None
 
 
@@ -32,7 +31,6 @@ def make_context(
     caller: Caller,
     url_of: Callable[[str], Awaitable[str]],
     events_url_of: Callable[[str], str],
-    cut_off: Callable[[], None],
 ) -> Context:
     return Context(
         caller=caller,
@@ -43,7 +41,6 @@ def make_context(
         active_request_limit=resources.settings.max_active_requests,
         resources=resources,
         optimizer=optimizer,
-        cut_off=cut_off,
     )
 
 

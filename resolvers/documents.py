@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 from graphql import (
+    SKIP,
     DocumentNode,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
@@ -18,8 +21,12 @@ from graphql import (
     OperationDefinitionNode,
     Source,
     SourceLocation,
+    VariableNode,
+    Visitor,
+    VisitorAction,
     parse,
     validate,
+    visit,
 )
 
 from resolvers.limits import Limits, PageSize, check_cost, check_shape, page_variables
@@ -94,6 +101,36 @@ def choose(document: Document, name: str | None) -> OperationDefinitionNode:
     if name not in document.operations:
         raise _unknown(f'The document has no operation named "{name}".')
     return document.operations[name]
+
+
+@lru_cache(CACHED_DOCUMENTS)
+def cursor_variable(document: Document, name: str | None) -> str | None:
+    """The variable that says where a subscription begins, and nothing else."""
+    operation = choose(document, name)
+    cursors = {
+        given.value.name.value
+        for field in operation.selection_set.selections
+        if isinstance(field, FieldNode)
+        for given in field.arguments or ()
+        if given.name.value == "afterSequence" and isinstance(given.value, VariableNode)
+    }
+    used = _Variables()
+    visit(document.node, used)
+    return next((cursor for cursor in cursors if used.names[cursor] == 1), None)
+
+
+class _Variables(Visitor):
+    """Counts the uses of each variable."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def enter_variable_definition(self, *_: Any) -> VisitorAction:
+        return SKIP
+
+    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+        self.names[node.name.value] += 1
 
 
 def check(

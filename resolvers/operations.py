@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Collection, Mapping
-from contextlib import aclosing
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from inspect import isawaitable
 from typing import Any
 
-from graphql import GraphQLError, OperationType
-from strawberry.types.execution import ExecutionResult, PreExecutionError
+import msgspec
+from graphql import ExecutionResult as GraphQLResult
+from graphql import Executor, GraphQLError, OperationType, create_source_event_stream, execute_subscription_event
+from strawberry.types.execution import ExecutionResult
 
+from events.feed import Tell
+from events.follow import OfRequest, Topic
+from events.types import RequestEvent
 from resolvers import documents
 from resolvers.api import schema
 from resolvers.context import Context
 from resolvers.documents import Document, Refused
 from resolvers.errors import coded
 from resolvers.limits import Limits
+from resolvers.subscription import Source
 from schema.errors import ErrorCode, api_error
+from schema.events import event_of
 
 Result = dict[str, Any]
 """`data`, and `errors` where there are some."""
@@ -60,21 +68,62 @@ async def execute(operation: Operation, context: Context, seconds: float) -> Res
     return _result(result)
 
 
-async def stream(operation: Operation, context: Context) -> AsyncGenerator[Result, None]:
-    """The results of a subscription; raises `Refused` before the first."""
-    context.document = operation.document.node
-    results = await schema.stream(
-        operation.text,
-        variable_values=operation.variables,
-        context_value=context,
-        operation_name=operation.name,
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """What a subscription follows, and what is told of each event. Those whose `key` is equal are told the same."""
+
+    topic: Topic
+    key: Hashable
+    tell: Tell
+
+
+async def subscribe(operation: Operation, context: Context) -> Subscribed:
+    """Begin a subscription; raises `Refused`."""
+    source = create_source_event_stream(_executor(operation, context))
+    if isawaitable(source):
+        source = await source
+    if not isinstance(source, Source):
+        assert isinstance(source, GraphQLResult), "resolvers of subscriptions give sources"
+        raise Refused(*map(coded, source.errors or ()))
+    return Subscribed(source.topic, _key(operation, context, source.topic), partial(_tell, operation, context))
+
+
+async def _tell(operation: Operation, context: Context, event: RequestEvent) -> bytes:
+    """The result of an operation for one event, as JSON."""
+    result = execute_subscription_event(_executor(operation, context, event_of(event)))
+    if isawaitable(result):
+        result = await result
+    return msgspec.json.encode(_result(result))
+
+
+def _executor(operation: Operation, context: Context, event: object = None) -> Executor[Any]:
+    # Made anew for each event: those that graphql-core copies from one keep what they collect in it for ever.
+    executor = Executor.build(
+        schema.graphql,
+        operation.document.node,
+        event,
+        context,
+        operation.variables,
+        operation.name,
     )
-    async with aclosing(results):
-        async for result in results:
-            if isinstance(result, PreExecutionError):
-                raise Refused(*map(coded, result.errors or ()))
-            assert isinstance(result, ExecutionResult), "incremental delivery is off"
-            yield _result(result)
+    if isinstance(executor, list):
+        raise Refused(*map(coded, executor))
+    return executor
+
+
+def _key(operation: Operation, context: Context, topic: Topic) -> Hashable:
+    """All that results depend on. Where a client begins makes no difference to what it is told."""
+    cursor = documents.cursor_variable(operation.document, operation.name)
+    variables = {name: value for name, value in operation.variables.items() if name != cursor}
+    return (
+        operation.document,
+        operation.name,
+        msgspec.json.encode(variables, order="deterministic"),
+        context.caller.user_id,
+        context.caller.is_operator,
+        context.url_of,
+        topic.request_id if isinstance(topic, OfRequest) else object(),
+    )
 
 
 def answer(errors: Collection[GraphQLError]) -> Result:
@@ -82,7 +131,7 @@ def answer(errors: Collection[GraphQLError]) -> Result:
     return {"errors": [error.formatted for error in errors]}
 
 
-def _result(result: ExecutionResult) -> Result:
+def _result(result: ExecutionResult | GraphQLResult) -> Result:
     errors = [coded(error) for error in result.errors or ()]
     # What failed before any field was resolved is the request's fault: its variables do not fit.
     if result.data is None and any(error.path is None for error in errors):

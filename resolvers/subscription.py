@@ -1,29 +1,31 @@
-"""What Subscription does: follow a stream of events."""
+"""What Subscription does: say what is followed."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from functools import partial
-from typing import Annotated
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated, cast
 
 import strawberry
 from strawberry import argument
 
-from db.log import read_events
 from db.queries import owner_of_request
-from events import types as log
 from events.clock import utc_now
-from events.follow import follow_request, follow_user
+from events.follow import OfRequest, OfUser, Topic
 from resolvers.context import Info
 from schema.errors import ErrorCode, api_error, bad_input
-from schema.events import RequestEvent, event_of
+from schema.events import RequestEvent
+
+Events = AsyncGenerator[RequestEvent, None]
 
 
-async def _told(events: AsyncGenerator[log.RequestEvent, None]) -> AsyncGenerator[RequestEvent, None]:
-    async with aclosing(events):
-        async for event in events:
-            yield event_of(event)
+class Source:
+    """What a subscription follows. It is not iterated: a feed tells the events, to all alike who follow the same."""
+
+    def __init__(self, topic: Topic) -> None:
+        self.topic = topic
+
+    def __aiter__(self) -> AsyncIterator[RequestEvent]:
+        raise NotImplementedError
 
 
 @strawberry.type(description="What can be followed live.")
@@ -44,11 +46,8 @@ class Subscription:
             raise bad_input("`afterSequence` must not be negative.")
         if await owner_of_request(context.database, request_id) != context.caller.user_id:
             raise api_error(ErrorCode.NOT_FOUND, "There is no such request.")
-        read = partial(read_events, context.database)
-        return _told(follow_request(context.resources.hub, request_id, after, read, context.cut_off))
+        return cast("Events", Source(OfRequest(request_id, after)))
 
     @strawberry.subscription(description="Live events of all the caller's requests, from now on.")
     async def events(self, info: Info) -> AsyncGenerator[RequestEvent, None]:
-        context = info.context
-        read = partial(read_events, context.database)
-        return _told(follow_user(context.resources.hub, context.caller.user_id, utc_now(), read, context.cut_off))
+        return cast("Events", Source(OfUser(info.context.caller.user_id, utc_now())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -40,6 +41,9 @@ from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
 
+GC_THRESHOLDS = (10_000, 10, 10)
+"""Python's own let the collector go through all that lives many times in one burst of events."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -60,6 +64,9 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         if work:
             await stack.enter_async_context(working(resources))
         stack.enter_context(on_stop(partial(end_streams, app)))
+        gc.collect()
+        gc.freeze()  # what is there now stays for as long as the process
+        gc.set_threshold(*GC_THRESHOLDS)
         yield
         resources.hub.close()
 
@@ -110,8 +117,8 @@ def make_app(*, work: bool) -> Starlette:
     routes = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", endpoint),
-        Route("/requests/{id}/events", sse.request_events),
-        Route("/events", sse.events),
+        Route("/requests/{id}/events", sse.Endpoint(sse.request_events), methods=["GET"]),
+        Route("/events", sse.Endpoint(sse.events), methods=["GET"]),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),
         Route("/metrics", metrics),

@@ -6,14 +6,13 @@ https://graphql.github.io/graphql-over-http/draft/
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 
 import msgspec
 from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from resolvers import operations
 from resolvers.context import Context
@@ -28,11 +27,10 @@ from server.framing import FRAMINGS
 from server.keys import KeysUnavailable
 from server.negotiation import Media, choose
 from server.parameters import Malformed, Parameters, decode, from_query, operation_of
-from server.places import Full, Places
+from server.places import Full
 from server.sockets import Sockets
 from server.state import State
-from server.streaming import Stream
-from server.transport import aborter
+from server.streaming import HEADERS, Stream
 from server.web import graphiql
 
 ALLOWED = ("GET", "HEAD", "POST")
@@ -69,7 +67,7 @@ def _wants_page(request: Request) -> bool:
     return is_read and "text/html" in accepted and not {"query", "extensions"} & request.query_params.keys()
 
 
-async def _answer(request: Request) -> Response:
+async def _answer(request: Request) -> ASGIApp:
     media = choose(request.headers.get("accept"), streams=False)
     try:
         return await _perform(request, media)
@@ -90,7 +88,7 @@ async def _caller(request: Request) -> Caller:
         raise Failure(503, ErrorCode.UNAVAILABLE, str(error), {"Retry-After": "5"}) from None
 
 
-async def _perform(request: Request, media: Media | None) -> Response:
+async def _perform(request: Request, media: Media | None) -> ASGIApp:
     if request.method not in ALLOWED:
         message = f"{request.method} is not allowed."
         raise Failure(405, ErrorCode.BAD_USER_INPUT, message, {"Allow": ", ".join(ALLOWED)})
@@ -101,17 +99,17 @@ async def _perform(request: Request, media: Media | None) -> Response:
     try:
         parameters = await _parameters(request)
         operation = operation_of(parameters, state.persisted, state.limits)
-        context = state.context(request, caller, aborter(request.receive))
+        context = state.context(request, caller)
         if operation.type is OperationType.SUBSCRIPTION:
-            return _subscribe(request, operation, context)
+            return await _subscribe(request, operation, context)
         if operation.type is OperationType.MUTATION and request.method != "POST":
             raise Failure(405, ErrorCode.BAD_USER_INPUT, "Mutations must be sent by POST.", {"Allow": "POST"})
         result = await operations.execute(operation, context, state.resources.settings.request_timeout_seconds)
     except Malformed as error:
         raise Failure(400, ErrorCode.BAD_USER_INPUT, f"{error}.") from None
     except Refused as refused:
-        return _refusal(request, refused, media, caller)
-    return _stream(request, media, _once(result), caller) if media.is_stream else _json(result, media)
+        return _refusal(refused, media)
+    return _whole(result, media) if media.is_stream else _json(result, media)
 
 
 async def _parameters(request: Request) -> Parameters:
@@ -148,7 +146,7 @@ def _check_type(request: Request) -> None:
         raise Failure(415, ErrorCode.BAD_USER_INPUT, message, {"Accept-Encoding": "identity"})
 
 
-def _subscribe(request: Request, operation: Operation, context: Context) -> Response:
+async def _subscribe(request: Request, operation: Operation, context: Context) -> ASGIApp:
     media = choose(request.headers.get("accept"), streams=True)
     if media is None:
         message = (
@@ -159,50 +157,30 @@ def _subscribe(request: Request, operation: Operation, context: Context) -> Resp
     state = State.of(request)
     try:
         state.subscriptions.check(context.caller.user_id)
+        subscribed = await operations.subscribe(operation, context)
     except Full as full:
         raise Failure(429, ErrorCode.QUERY_TOO_COMPLEX, str(full), {"Retry-After": "5"}) from None
-    return _stream(request, media, _results(operation, context, state.subscriptions), context.caller)
-
-
-async def _results(operation: Operation, context: Context, subscriptions: Places) -> AsyncGenerator[Result, None]:
-    """The results of a subscription, and a last one with the errors that end it."""
-    with subscriptions.taken(context.caller.user_id):
-        try:
-            async with aclosing(operations.stream(operation, context)) as results:
-                async for result in results:
-                    yield result
-        except Refused as refused:
-            yield answer(refused.errors)
-        except Exception as fault:  # the client learns of it in the stream, which has begun
-            yield answer([internal(fault)])
-
-
-async def _once(result: Result) -> AsyncGenerator[Result, None]:
-    yield result
-
-
-def _stream(request: Request, media: Media, results: AsyncGenerator[Result, None], caller: Caller) -> Response:
-    framing = FRAMINGS[media]
+    except Refused as refused:
+        return _whole(answer(refused.errors), media)
     expired = api_error(ErrorCode.UNAUTHENTICATED, "The token has expired. Get a new one.")
-    return Stream(
-        framing.frames(results),
-        framing.media_type,
-        framing.pulse,
-        State.of(request).resources.settings.slow_client_seconds,
-        caller.expires_at,
-        framing.end(answer([expired])),
-    )
+    frames = FRAMINGS[media]
+    return Stream(state, subscribed, context.caller, frames, frames.end(answer([expired])))
 
 
-def _refusal(request: Request, refused: Refused, media: Media, caller: Caller) -> Response:
+def _refusal(refused: Refused, media: Media) -> Response:
     result = answer(refused.errors)
     if media.is_stream:
-        return _stream(request, media, _once(result), caller)
+        return _whole(result, media)
     codes = {(error.extensions or {}).get("code") for error in refused.errors}
     if ErrorCode.UNAVAILABLE in codes:
         return _json(result, media, 503, {"Retry-After": "2"})
     # By the specification, a well-formed request is answered with 200 in application/json, whatever its document.
     return _json(result, media, 400 if media is Media.GRAPHQL_JSON else 200)
+
+
+def _whole(result: Result, media: Media) -> Response:
+    frames = FRAMINGS[media]
+    return Response(frames.whole(result), headers={**HEADERS, "Content-Type": frames.media_type})
 
 
 def _json(result: Result, media: Media | None, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

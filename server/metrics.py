@@ -31,7 +31,7 @@ async def metrics(request: Request) -> Response:
     state = State.of(request)
     if not (await state.caller(request)).is_operator:
         raise HTTPException(403, "Only operators may see the metrics.")
-    database, hub = state.resources.database, state.resources.hub
+    database = state.resources.database
     jobs = GaugeMetricFamily("maquette_jobs", "Jobs that are not done.", labels=["queue", "state"])
     slots = GaugeMetricFamily("maquette_worker_slots", "Jobs that all living workers do at once.", labels=["queue"])
     living = await workers.living(database, WORKER_SECONDS)
@@ -43,7 +43,9 @@ async def metrics(request: Request) -> Response:
         for status in ("waiting", "running", "delayed", "dead"):
             jobs.add_metric([name, status], getattr(counts, status))
         slots.add_metric([name], count)
-    streams = GaugeMetricFamily("maquette_streams", "Streams that this process feeds.", value=hub.subscriptions)
+    streams = GaugeMetricFamily(
+        "maquette_streams", "Streams that this process feeds.", value=state.subscriptions.all_taken
+    )
     snapshot = CollectorRegistry()
     snapshot.register(_Snapshot([jobs, slots, streams]))
     return Response(generate_latest(REGISTRY) + generate_latest(snapshot), media_type=CONTENT_TYPE_LATEST)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Full(Exception):
@@ -19,18 +17,37 @@ class Places:
         self._limit = limit
         self._taken: Counter[str] = Counter()
 
+    @property
+    def all_taken(self) -> int:
+        """How much all users together have open."""
+        return self._taken.total()
+
     def check(self, user_id: str) -> None:
         """See that the user may have one more; raises `Full`."""
         if self._limit and self._taken[user_id] >= self._limit:
             raise Full(f"You have {self._limit} {self._what} open, and no more are allowed. Close some.")
 
-    @contextmanager
-    def taken(self, user_id: str) -> Iterator[None]:
-        """One more, checked or not, for as long as the context lasts."""
+    def take(self, user_id: str) -> Place:
+        """One more, checked or not, until it is given back."""
         self._taken[user_id] += 1
-        try:
-            yield
-        finally:
-            self._taken[user_id] -= 1
-            if not self._taken[user_id]:
-                del self._taken[user_id]
+        return Place(self, user_id)
+
+    def give_back(self, user_id: str) -> None:
+        self._taken[user_id] -= 1
+        if not self._taken[user_id]:
+            del self._taken[user_id]
+
+
+class Place:
+    """One that a user has open. Giving it back once more does nothing."""
+
+    __slots__ = ("_places", "_user_id")
+
+    def __init__(self, places: Places, user_id: str) -> None:
+        self._places: Places | None = places
+        self._user_id = user_id
+
+    def give_back(self) -> None:
+        places, self._places = self._places, None
+        if places is not None:
+            places.give_back(self._user_id)

@@ -7,30 +7,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack, aclosing, suppress
+from collections.abc import Awaitable, Collection, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, assert_never
 from weakref import WeakSet
 
 from graphql import GraphQLError, OperationType
 from msgspec import Meta, Struct
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
+from events.feed import Told
+from events.follow import OfRequest
 from resolvers import operations
 from resolvers.documents import Refused
 from resolvers.errors import internal
-from resolvers.operations import Operation, answer
+from resolvers.operations import Operation, Subscribed, answer
 from schema.context import Caller
 from schema.errors import ErrorCode, api_error
 from server.authentication import Unauthenticated
-from server.framing import encode
+from server.following import follow
+from server.framing import Next, encode, next_of
 from server.keys import KeysUnavailable
+from server.outlet import Outlet
 from server.parameters import Malformed, Parameters, decode, operation_of
-from server.places import Full
+from server.places import Full, Place
 from server.state import State
-from server.transport import aborter
+from server.transport import Line
 
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
@@ -94,19 +99,23 @@ class Sockets:
         self._open: WeakSet[Socket] = WeakSet()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        websocket = WebSocket(scope, receive, send)
+        if not await self._accepted(WebSocket(scope, receive, send)):
+            return
+        socket = Socket(scope, receive, send)
+        self._open.add(socket)
+        await socket.serve()
+
+    async def _accepted(self, websocket: WebSocket) -> bool:
         if not self._may_connect(websocket.headers):
             # Before it is accepted, this answers with 403.
             await websocket.close()
-            return
-        if PROTOCOL not in scope["subprotocols"]:
+            return False
+        if PROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
             await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
-            return
+            return False
         await websocket.accept(PROTOCOL)
-        socket = Socket(websocket)
-        self._open.add(socket)
-        await socket.serve()
+        return True
 
     def _may_connect(self, headers: Mapping[str, str]) -> bool:
         """Browsers ask nobody before they open a WebSocket to another origin, so it is seen to here."""
@@ -122,26 +131,43 @@ class Sockets:
 
     async def wait_closed(self) -> None:
         """Wait until the closes are sent, but not long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING_SECONDS):
-                for socket in tuple(self._open):
-                    await socket.closed.wait()
+        tasks = [socket.task for socket in self._open if socket.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=CLOSING_SECONDS)
 
 
 class Socket:
     """One connection, from its acceptance to its end."""
 
-    def __init__(self, websocket: WebSocket) -> None:
-        self.closed = asyncio.Event()
-        self._websocket = websocket
-        self._state = State.of(websocket)
+    __slots__ = (
+        "__weakref__",
+        "_caller",
+        "_deadline",
+        "_ending",
+        "_operations",
+        "_place",
+        "_receive_message",
+        "_scope",
+        "_send_message",
+        "_settings",
+        "_state",
+        "line",
+        "task",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.task = asyncio.current_task()
+        self.line = Line(receive)
+        self._scope = scope
+        self._receive_message = receive
+        self._send_message = send
+        self._state = State.of(HTTPConnection(scope))
         self._settings = self._state.resources.settings
-        self._abort = aborter(websocket._receive)
         self._caller: Caller | None = None
-        self._operations: dict[str, asyncio.Task[None]] = {}
+        self._operations: dict[str, asyncio.Task[None] | Following] = {}
         self._ending = Close(INIT_TIMEOUT, "Connection initialisation timeout")
         self._deadline = asyncio.timeout(self._settings.init_timeout_seconds)
-        self._places = ExitStack()
+        self._place: Place | None = None
 
     async def serve(self) -> None:
         ending: Close | None = None
@@ -157,27 +183,28 @@ class Socket:
         except WebSocketDisconnect:
             pass
         finally:
-            self._places.close()
-            for task in self._operations.values():
-                task.cancel()
-            await asyncio.gather(*self._operations.values(), return_exceptions=True)
+            if self._place is not None:
+                self._place.give_back()
+            tasks = self._cancel_all()
+            await asyncio.gather(*tasks, return_exceptions=True)
             if ending is not None:
                 await self._close(ending)
-            self.closed.set()
 
     def leave(self, ending: Close) -> None:
         """End the connection soon, from wherever this is called. Nothing more is sent before the close."""
         self._ending = ending
-        for task in self._operations.values():
-            task.cancel()
+        self._cancel_all()
         with suppress(RuntimeError):  # it ends already
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
-    def cut_off(self) -> None:
-        self.leave(NOT_READING)
+    def _cancel_all(self) -> list[asyncio.Task[None]]:
+        """End all operations; returns the tasks among them."""
+        for operation in self._operations.values():
+            operation.cancel()
+        return [operation for operation in self._operations.values() if isinstance(operation, asyncio.Task)]
 
     async def _receive(self) -> Message:
-        received = await self._websocket.receive()
+        received = await self._receive_message()
         if received["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(received.get("code", 1005))
         text = received.get("text")
@@ -196,22 +223,22 @@ class Socket:
             case ConnectionInit(payload):
                 await self._init(payload or {})
             case Ping(payload):
-                await self._send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
+                await self.send({"type": "pong"} if payload is None else {"type": "pong", "payload": payload})
             case Pong():
                 pass
             case Subscribe(id, parameters):
                 await self._subscribe(id, parameters)
             case Complete(id):
-                task = self._operations.pop(id, None)
-                if task is not None:
-                    task.cancel()
+                operation = self._operations.pop(id, None)
+                if operation is not None:
+                    operation.cancel()
             case _:
                 assert_never(message)
 
     async def _init(self, payload: Mapping[str, Any]) -> None:
         if self._caller is not None:
             raise Close(TOO_MANY_INITS, "Too many initialisation requests")
-        header = _authorization(payload) or self._websocket.headers.get("authorization")
+        header = _authorization(payload) or HTTPConnection(self._scope).headers.get("authorization")
         try:
             caller = await self._state.authenticator.caller(header)
             self._state.connections.check(caller.user_id)
@@ -219,12 +246,12 @@ class Socket:
             raise Close(FORBIDDEN, f"Forbidden: {error}") from None
         except (KeysUnavailable, Full) as error:
             raise Close(TRY_AGAIN_LATER, str(error)) from None
-        self._places.enter_context(self._state.connections.taken(caller.user_id))
+        self._place = self._state.connections.take(caller.user_id)
         self._caller = caller
         self._ending = Close(FORBIDDEN, "Forbidden: the token has expired; connect again with a new one")
         left = None if caller.expires_at is None else caller.expires_at - time.time()
         self._deadline.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
-        await self._send({"type": "connection_ack"})
+        await self.send({"type": "connection_ack"})
 
     async def _subscribe(self, id: str, parameters: Parameters) -> None:  # noqa: A002  # the protocol's name
         if self._caller is None:
@@ -233,41 +260,37 @@ class Socket:
             raise Close(TAKEN, f"Subscriber for {id} already exists")
         if len(self._operations) >= self._settings.max_subscriptions_per_connection:
             limit = f"{self._settings.max_subscriptions_per_connection} operations are allowed on one connection"
-            await self._send(_error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
+            await self.send(_error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
             return
         try:
             operation = operation_of(parameters, self._state.persisted, self._state.limits)
         except Malformed as error:
             raise Close(MALFORMED, f"Invalid message: {error}") from None
         except Refused as refused:
-            await self._send(_error(id, *refused.errors))
+            await self.send(_error(id, *refused.errors))
             return
         self._operations[id] = asyncio.create_task(self._run(id, operation, self._caller))
 
     async def _run(self, id: str, operation: Operation, caller: Caller) -> None:  # noqa: A002  # the protocol's name
         try:
             last = await self._perform(id, operation, caller)
-            # From now on the id may be used again.
-            self._operations.pop(id, None)
-            await self._send(last)
+            if last is not None:
+                await self.end(id, last)
         except Close as close:
             self.leave(close)
         except WebSocketDisconnect:
             pass
 
-    async def _perform(self, id: str, operation: Operation, caller: Caller) -> dict[str, Any]:  # noqa: A002  # the same
-        """Send an operation's results; returns the message that ends it."""
-        context = self._state.context(self._websocket, caller, self.cut_off)
+    async def _perform(self, id: str, operation: Operation, caller: Caller) -> dict[str, Any] | None:  # noqa: A002  # the same
+        """Send an operation's result, or begin to; returns the message that ends it, unless it goes on."""
+        context = self._state.context(HTTPConnection(self._scope), caller)
         try:
-            if operation.type is not OperationType.SUBSCRIPTION:
-                result = await operations.execute(operation, context, self._settings.request_timeout_seconds)
-                await self._send({"id": id, "type": "next", "payload": result})
-            else:
+            if operation.type is OperationType.SUBSCRIPTION:
                 self._state.subscriptions.check(caller.user_id)
-                with self._state.subscriptions.taken(caller.user_id):
-                    async with aclosing(operations.stream(operation, context)) as results:
-                        async for result in results:
-                            await self._send({"id": id, "type": "next", "payload": result})
+                await self._follow(id, await operations.subscribe(operation, context), caller)
+                return None
+            result = await operations.execute(operation, context, self._settings.request_timeout_seconds)
+            await self.send({"id": id, "type": "next", "payload": result})
         except Refused as refused:
             return _error(id, *refused.errors)
         except Full as full:
@@ -278,23 +301,81 @@ class Socket:
             return _error(id, internal(fault))
         return {"id": id, "type": "complete"}
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _follow(self, id: str, subscribed: Subscribed, caller: Caller) -> None:  # noqa: A002  # the same
+        following = Following(self, id, subscribed, self._state.subscriptions.take(caller.user_id))
+        try:
+            await follow(self._state.resources, self._state.feeds, subscribed, following)
+        except BaseException:
+            following.cancel()
+            raise
+        # From now on the feed does the work, and this task is no longer needed.
+        self._operations[id] = following
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        await self.send_text(encode(message).decode())
+
+    async def send_text(self, text: str) -> None:
+        """Send a message, as there is room; raises `Close` if the client does not read."""
         try:
             async with asyncio.timeout(self._settings.slow_client_seconds):
-                await self._websocket.send_text(encode(message))
+                await self._send_message({"type": "websocket.send", "text": text})
         except TimeoutError:
             raise NOT_READING from None
-        except RuntimeError as error:  # the connection was closed from below
+        except (RuntimeError, OSError) as error:  # the connection was closed from below
             raise WebSocketDisconnect(1006) from error
+
+    async def end(self, id: str, last: Mapping[str, Any]) -> None:  # noqa: A002  # the protocol's name
+        """Send the message that ends an operation. From now on the id may be used again."""
+        self._operations.pop(id, None)
+        await self.send(last)
 
     async def _close(self, ending: Close) -> None:
         try:
             async with asyncio.timeout(CLOSING_SECONDS):
-                await self._websocket.close(ending.code, ending.reason)
-        except (TimeoutError, RuntimeError, WebSocketDisconnect):
-            self._abort()
+                await self._send_message({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+        except (TimeoutError, RuntimeError, OSError):
+            self.line.abort()
         else:
-            asyncio.get_running_loop().call_later(LINGERING_SECONDS, self._abort)
+            asyncio.get_running_loop().call_later(LINGERING_SECONDS, self.line.abort)
+
+
+class Following(Outlet):
+    """A subscription on a connection, which follows a feed."""
+
+    __slots__ = ("_id", "_next", "_place", "_socket")
+
+    def __init__(self, socket: Socket, id: str, subscribed: Subscribed, place: Place) -> None:  # noqa: A002  # the same
+        self._next: Next = next_of(id)
+        super().__init__(self._next, subscribed.topic.after if isinstance(subscribed.topic, OfRequest) else 0)
+        self.line = socket.line
+        self._id = id
+        self._socket = socket
+        self._place = place
+
+    def cancel(self) -> None:
+        self.leave()
+        self.close()
+        self._place.give_back()
+
+    async def send(self, told: Told) -> None:
+        await self._safely(self._socket.send_text(self._next.message(told.body).decode()))
+
+    async def finish(self, fault: Exception | None) -> None:
+        self.leave()
+        self._place.give_back()
+        last = {"id": self._id, "type": "complete"} if fault is None else _error(self._id, internal(fault))
+        await self._safely(self._socket.end(self._id, last))
+
+    async def _safely(self, sending: Awaitable[None]) -> None:
+        try:
+            await sending
+        except Close as close:
+            self._socket.leave(close)
+        except WebSocketDisconnect:
+            pass  # the connection's own task learns of it
+
+    def cut_off(self) -> None:
+        self._socket.leave(NOT_READING)
 
 
 NOT_READING = Close(TRY_AGAIN_LATER, "You do not read; come back with your cursor")

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from functools import partial
+from collections.abc import Awaitable, Callable
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from db.log import read_events
 from db.queries import owner_of_request
-from db.session import is_unavailable
 from events.clock import utc_now
-from events.follow import follow_request, follow_user
-from events.types import RequestEvent, UrlOf, payload
-from server.framing import SSE_PULSE, encode
-from server.places import Full, Places
+from events.follow import OfRequest, OfUser, Topic
+from events.types import RequestEvent, payload
+from resolvers.operations import Subscribed
+from schema.context import Caller
+from server.framing import PLAIN_EVENTS, encode
+from server.places import Full
 from server.state import State
 from server.streaming import Stream
-from server.transport import aborter
 
-RETRY_MILLISECONDS = 2000
 LARGEST_CURSOR = 2**31 - 1
 
-log = structlog.get_logger(__name__)
+
+class Endpoint:
+    """A route's application: for a function, Starlette keeps some more for as long as the stream lasts."""
+
+    def __init__(self, answer: Callable[[Request], Awaitable[ASGIApp]]) -> None:
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
 
 
-async def request_events(request: Request) -> Response:
+async def request_events(request: Request) -> ASGIApp:
     """`GET /requests/{id}/events`: every event of one request after the cursor, then live."""
     state = State.of(request)
     request_id = request.path_params["id"]
@@ -39,19 +43,15 @@ async def request_events(request: Request) -> Response:
     owner = await owner_of_request(state.resources.database, request_id)
     if owner is None or (caller is not None and owner != caller.user_id):
         raise HTTPException(404, "There is no such request.")
-    after = _cursor(request)
-    read = partial(read_events, state.resources.database)
-    events = follow_request(state.resources.hub, request_id, after, read, aborter(request.receive))
-    return _response(request, events, owner, caller.expires_at if caller else expires_at, numbered=True)
+    topic = OfRequest(request_id, _cursor(request))
+    return _response(request, topic, caller or Caller(owner, is_operator=False, expires_at=expires_at))
 
 
-async def events(request: Request) -> Response:
+async def events(request: Request) -> ASGIApp:
     """`GET /events`: live events of all the caller's requests."""
     state = State.of(request)
     caller = await state.caller(request)
-    read = partial(read_events, state.resources.database)
-    events = follow_user(state.resources.hub, caller.user_id, utc_now(), read, aborter(request.receive))
-    return _response(request, events, caller.user_id, caller.expires_at, numbered=False)
+    return _response(request, OfUser(caller.user_id, utc_now()), caller)
 
 
 def _cursor(request: Request) -> int:
@@ -61,36 +61,19 @@ def _cursor(request: Request) -> int:
     return int(text)
 
 
-def _response(
-    request: Request,
-    events: AsyncGenerator[RequestEvent, None],
-    user_id: str,
-    expires_at: float | None,
-    *,
-    numbered: bool,
-) -> Response:
+def _response(request: Request, topic: Topic, caller: Caller) -> ASGIApp:
     state = State.of(request)
     try:
-        state.subscriptions.check(user_id)
+        state.subscriptions.check(caller.user_id)
     except Full as full:
         raise HTTPException(429, str(full), {"Retry-After": "5"}) from None
-    frames = _frames(events, state.url_of(request), state.subscriptions, user_id, numbered=numbered)
-    slow_seconds = state.resources.settings.slow_client_seconds
-    return Stream(frames, "text/event-stream; charset=utf-8", SSE_PULSE, slow_seconds, expires_at)
+    url_of = state.url_of(request)
 
+    async def tell(event: RequestEvent) -> bytes:
+        cursor = b"id: %d\n" % event.sequence if isinstance(topic, OfRequest) else b""
+        data = encode(await payload(event, url_of))
+        return b"%bevent: %b\ndata: %b\n\n" % (cursor, event.name.encode(), data)
 
-async def _frames(
-    events: AsyncGenerator[RequestEvent, None], url_of: UrlOf, places: Places, user_id: str, *, numbered: bool
-) -> AsyncGenerator[str, None]:
-    with places.taken(user_id):
-        yield f"retry: {RETRY_MILLISECONDS}\n\n"
-        try:
-            async with aclosing(events):
-                async for event in events:
-                    cursor = f"id: {event.sequence}\n" if numbered else ""
-                    yield f"{cursor}event: {event.name}\ndata: {encode(await payload(event, url_of))}\n\n"
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            # The client comes back with its cursor.
-            log.warning("a stream was ended: the database is away", error=str(error))
+    # Who may read a request is its owner, so that what is told is the same for all who do.
+    key = (topic.request_id, url_of) if isinstance(topic, OfRequest) else None
+    return Stream(state, Subscribed(topic, key, tell), caller, PLAIN_EVENTS, b"")

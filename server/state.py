@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import HTTPConnection
 
+from events.feed import Feeds
 from resolvers.context import Context, make_context
 from resolvers.limits import Limits
 from schema.context import Caller
@@ -15,8 +15,25 @@ from server.authentication import Authenticator
 from server.links import Links
 from server.persisted import PersistedQueries
 from server.places import Places
+from storage import Storage
 from tasks.prompts import Optimizer
 from tasks.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class FileUrls:
+    """Makes absolute URLs of stored files for clients that reach the server at `base`. Equal where those are."""
+
+    base: str
+    storage: Storage = field(compare=False)
+    links: Links | None = field(compare=False)
+    """Where files are only for those who have a token in their link."""
+
+    async def __call__(self, key: str) -> str:
+        url = await self.storage.url(key)
+        if not url.startswith("/"):
+            return url
+        return f"{self.base}{url}?{self.links.file_query(key)}" if self.links else self.base + url
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class State:
     persisted: PersistedQueries
     connections: Places
     subscriptions: Places
+    feeds: Feeds
 
     @classmethod
     def made(cls, resources: Resources, links: Links, optimizer: Optimizer) -> State:
@@ -50,6 +68,7 @@ class State:
             PersistedQueries(settings.persisted_query_bytes),
             Places("connections", connections),
             Places("subscriptions", subscriptions),
+            Feeds(),
         )
 
     @classmethod
@@ -62,21 +81,14 @@ class State:
         """The caller by the `Authorization` header; raises `Unauthenticated` and `KeysUnavailable`."""
         return await self.authenticator.caller(connection.headers.get("authorization"))
 
-    def context(self, connection: HTTPConnection, caller: Caller, cut_off: Callable[[], None]) -> Context:
+    def context(self, connection: HTTPConnection, caller: Caller) -> Context:
         """For one operation."""
         url_of = self.url_of(connection)
-        return make_context(self.resources, self.optimizer, caller, url_of, self.links.events_path, cut_off)
+        return make_context(self.resources, self.optimizer, caller, url_of, self.links.events_path)
 
-    def url_of(self, connection: HTTPConnection) -> Callable[[str], Awaitable[str]]:
-        """Makes absolute URLs of stored files, as this client reaches the server."""
+    def url_of(self, connection: HTTPConnection) -> FileUrls:
+        """Makes URLs as this client reaches the server."""
         settings = self.resources.settings
         # A WebSocket's own scheme is ws or wss.
         base = settings.public_url or re.sub("^ws", "http", str(connection.base_url).rstrip("/"))
-
-        async def url_of(key: str) -> str:
-            url = await self.resources.storage.url(key)
-            if not url.startswith("/"):
-                return url
-            return f"{base}{url}?{self.links.file_query(key)}" if settings.authenticates else base + url
-
-        return url_of
+        return FileUrls(base, self.resources.storage, self.links if settings.authenticates else None)

@@ -1,110 +1,131 @@
-"""Responses that last: sent as they are made, kept alive, and ended in time."""
+"""Responses that last: sent as things happen, kept alive, and ended in time."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from enum import Enum, auto
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.transport import aborter
+from events.feed import Told
+from events.follow import OfRequest
+from resolvers.errors import internal
+from resolvers.operations import Subscribed, answer
+from schema.context import Caller
+from server.following import follow
+from server.framing import Frames, chunk
+from server.outlet import Outlet
+from server.state import State
+from server.transport import Line
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-
 CLOSING_SECONDS = 1.0
+PULSE = Told(0, b"")
+
+
+def _headers(frames: Frames) -> list[tuple[bytes, bytes]]:
+    headers = {**HEADERS, "Content-Type": frames.media_type}
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
 class Ending(Enum):
     """Why a stream ends."""
 
-    DONE = auto()
     EXPIRED = auto()
-    GONE = auto()
+    DONE = auto()
+    CUT_OFF = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """What is sent every so many seconds, so that nobody on the way takes the connection for dead."""
+class Stream(Outlet):
+    """A response that lasts, until its client leaves, what it follows ends, or the caller's time is up."""
 
-    frame: str
-    seconds: float
+    __slots__ = ("_caller", "_deadline", "_ending", "_farewell", "_frames", "_send", "_state", "_subscribed", "_timer")
 
-
-class Stream(Response):
-    """A stream of frames.
-
-    It ends with `farewell` when `expires_at` (Unix time) has come, and drops a client that takes nothing for
-    `slow_seconds`.
-    """
-
-    def __init__(
-        self,
-        frames: AsyncGenerator[str, None],
-        media_type: str,
-        pulse: Pulse,
-        slow_seconds: float,
-        expires_at: float | None = None,
-        farewell: str = "",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(headers={**HEADERS, **(headers or {}), "Content-Type": media_type})
-        del self.headers["Content-Length"]
+    def __init__(self, state: State, subscribed: Subscribed, caller: Caller, frames: Frames, expired: bytes) -> None:
+        super().__init__(frames, subscribed.topic.after if isinstance(subscribed.topic, OfRequest) else 0)
+        self._state = state
+        self._subscribed: Subscribed | None = subscribed
+        self._caller = caller
         self._frames = frames
-        self._pulse = pulse
-        self._slow_seconds = slow_seconds
-        self._expires_at = expires_at
-        self._farewell = farewell
+        self._farewell = expired
+        self._ending = Ending.EXPIRED
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._frames):
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            try:
-                ending = Ending.DONE if scope["method"] == "HEAD" else await self._last(receive, send)
-                if ending is not Ending.GONE:
-                    await self._send(send, self._farewell if ending is Ending.EXPIRED else "", more=False)
-            except TimeoutError:
-                aborter(receive)()
-                # Until the server knows that it is gone: it would tell of a response that was not completed.
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSING_SECONDS):
-                        await receive()
-
-    async def _last(self, receive: Receive, send: Send) -> Ending:
-        tasks = [asyncio.create_task(self._pump(send)), asyncio.create_task(self._watch(receive, send))]
+        self._send = send
+        await send({"type": "http.response.start", "status": 200, "headers": _headers(self._frames)})
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body"})
+            return
+        self.line = Line.chunked(receive)
+        left = None if self._caller.expires_at is None else max(0.0, self._caller.expires_at - time.time())
+        self._deadline = asyncio.timeout(left)
+        place = self._state.subscriptions.take(self._caller.user_id)
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return done.pop().result()
+            async with self._deadline:
+                await self._follow(receive)
+            return
+        except TimeoutError:
+            pass
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            place.give_back()
+            self._stop()
+        if self._ending is not Ending.CUT_OFF:
+            await self._write(self._farewell, more=False)
+        if self._ending is Ending.CUT_OFF:
+            self.line.abort()
+            # Until the server knows that it is gone: it would tell of a response that was not completed.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSING_SECONDS):
+                    await receive()
 
-    async def _pump(self, send: Send) -> Ending:
-        async for frame in self._frames:
-            await self._send(send, frame)
-        return Ending.DONE
+    async def _follow(self, receive: Receive) -> None:
+        await self._write(self._frames.opening)
+        try:
+            assert self._subscribed is not None
+            await follow(self._state.resources, self._state.feeds, self._subscribed, self)
+        except Exception as fault:  # the client learns of it in the stream, which has begun
+            self.end(fault)
+        # What it took to begin is not kept for as long as the stream lasts.
+        self._subscribed = None
+        self._beat_later()
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
-    async def _watch(self, receive: Receive, send: Send) -> Ending:
-        """Send the pulse until the client has gone or its time is up."""
-        while True:
-            left = math.inf if self._expires_at is None else self._expires_at - time.time()
-            if left <= 0:
-                return Ending.EXPIRED
-            try:
-                async with asyncio.timeout(min(left, self._pulse.seconds)):
-                    while (await receive())["type"] != "http.disconnect":
-                        pass
-                return Ending.GONE
-            except TimeoutError:
-                if left > self._pulse.seconds:
-                    await self._send(send, self._pulse.frame)
+    def _stop(self) -> None:
+        self.leave()
+        self.close()
+        if self._timer is not None:
+            self._timer.cancel()
 
-    async def _send(self, send: Send, frame: str, *, more: bool = True) -> None:
-        async with asyncio.timeout(self._slow_seconds):
-            await send({"type": "http.response.body", "body": frame.encode(), "more_body": more})
+    def _beat_later(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._frames.pulse.seconds, self._beat)
+
+    def _beat(self) -> None:
+        if not self.say(chunk(self._frames.pulse.frame)):
+            self.wait([PULSE])
+        self._beat_later()
+
+    async def send(self, told: Told) -> None:
+        await self._write(self._frames.pulse.frame if told is PULSE else self._frames.frame(told.body))
+
+    async def finish(self, fault: Exception | None) -> None:
+        self._farewell = self._frames.end(None if fault is None else answer([internal(fault)]))
+        self._conclude(Ending.DONE)
+
+    def cut_off(self) -> None:
+        self._conclude(Ending.CUT_OFF)
+
+    def _conclude(self, ending: Ending) -> None:
+        self._ending = ending
+        with suppress(RuntimeError):  # it ends already
+            self._deadline.reschedule(asyncio.get_running_loop().time())
+
+    async def _write(self, frame: bytes, *, more: bool = True) -> None:
+        try:
+            async with asyncio.timeout(self._state.resources.settings.slow_client_seconds):
+                await self._send({"type": "http.response.body", "body": frame, "more_body": more})
+        except TimeoutError:
+            self.cut_off()

@@ -63,9 +63,7 @@ async def _generate(prompt: str, index: int | None, size_mm: float, out: Path, *
         if configured.redis_url is None:
             await stack.enter_async_context(working(resources))
         request = await _create(resources, prompt, optimize=optimize)
-        events = follow_request(
-            resources.hub, request.id, 0, partial(read_events, resources.database), lambda: _stop("The log ran away.")
-        )
+        events = follow_request(resources.hub, request.id, 0, partial(read_events, resources.database))
         async with contextlib.aclosing(events):
             await _images(events, index)
             index = await _choice(resources, request.id) if index is None else index

@@ -1,29 +1,57 @@
-"""The connection under a request."""
+"""The connection under a request.
+
+ASGI has no word for what is done here. uvicorn's `receive` is a method of what holds the transport; with another
+server nothing of it is possible, and frames are sent by way of ASGI, which costs some times as much.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
-from collections.abc import Callable
 
 from starlette.types import Receive
 
 RESET = struct.pack("ii", 1, 0)
 """Linger for no time at all: the system drops what it keeps, too."""
+ROOM = 64 << 10
+"""So many bytes may wait in the transport, beside what the system keeps, before more waits elsewhere."""
 
 
-def aborter(receive: Receive) -> Callable[[], None]:
-    """What drops the connection at once, with all that waits to be sent on it.
+class Line:
+    """A client's connection. `framed` says that what is written to it is framed as this module's callers do it."""
 
-    ASGI has no word for it, and uvicorn's close waits for a client that does not read. Its `receive` is a method of
-    what holds the transport; with another server this does nothing.
-    """
-    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    __slots__ = ("_framed", "_transport")
 
-    def abort() -> None:
+    def __init__(self, receive: Receive, *, framed: bool = True) -> None:
+        self._transport: asyncio.Transport | None = getattr(getattr(receive, "__self__", None), "transport", None)
+        self._framed = framed and self._transport is not None
+
+    @classmethod
+    def chunked(cls, receive: Receive) -> Line:
+        """The line of a response that has begun, and goes in chunks, unless its server does not say so."""
+        return cls(receive, framed=getattr(getattr(receive, "__self__", None), "chunked_encoding", None) is True)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be written at once."""
+        transport = self._transport
+        return (
+            self._framed
+            and transport is not None
+            and transport.get_write_buffer_size() < ROOM
+            and not transport.is_closing()
+        )
+
+    def write(self, wire: bytes) -> None:
+        """Write what is framed already, where there is room."""
+        assert self._transport is not None
+        self._transport.write(wire)
+
+    def abort(self) -> None:
+        """Drop the connection at once, with all that waits to be sent on it: a close waits for a client to read."""
+        transport = self._transport
         if transport is not None and not transport.is_closing():
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         if transport is not None:
             transport.abort()
-
-    return abort

@@ -25,7 +25,6 @@ from tasks.scratch import scratch
 from tasks.worker_context import WorkerContext
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
 PAUSE_GROWTH = 1.4
 POLL_FAILURES = 5
 """So many polls in a row may fail before the attempt does: the provider goes on working meanwhile."""
@@ -67,7 +66,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 async def _make(context: WorkerContext, claim: ModelClaim) -> None:
     job_id = claim.provider_job_id or await _submit(context, claim)
     # Told from here on: whoever sees progress may rely on the provider's job not being lost.
-    progress = Progress(claim)
+    progress = Progress(claim, context.settings.progress_seconds)
     async with progress.told(context.database), scratch(context.settings.work_dir) as folder:
         result = await _poll(context, claim, job_id, progress)
         progress.set(ModelStage.DOWNLOADING)
@@ -119,7 +118,8 @@ async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImag
 
 
 async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress: Progress) -> ModelPoll:
-    pause, failures = FIRST_PAUSE_SECONDS, 0
+    longest = context.settings.poll_seconds
+    pause, failures = min(FIRST_PAUSE_SECONDS, longest), 0
     while True:
         try:
             result = await context.models.poll(job_id)
@@ -138,7 +138,7 @@ async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(context.stopping.wait(), pause)
             raise Stopping
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * PAUSE_GROWTH, longest)
 
 
 def _chosen(files: tuple[ProviderFile, ...]) -> ProviderFile:

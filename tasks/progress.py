@@ -1,4 +1,4 @@
-"""How far a model is: told at each change of stage and of whole percent, at most once a second, and never falling."""
+"""How far a model is: told at each change of stage and of whole percent, not too often, and never falling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from db.session import Database
 from events.clock import utc_now
 from events.status import ModelStage
 
-INTERVAL_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""How often an estimate is made anew."""
 ESTIMATE_LIMIT = 95
 ESTIMATE_SECONDS = 60.0
 """After this long, an estimate is at 63 % of its limit."""
@@ -25,10 +26,14 @@ log = structlog.get_logger(__name__)
 
 
 class Progress:
-    """Where a model stands. `reported` is the provider's own figure, None where it gives none."""
+    """Where a model stands, told every `interval` seconds at most.
 
-    def __init__(self, claim: ModelClaim) -> None:
+    `reported` is the provider's own figure, None where it gives none.
+    """
+
+    def __init__(self, claim: ModelClaim, interval: float) -> None:
         self._claim = claim
+        self._interval = interval
         self._percent = claim.progress
         self._stage = ModelStage.GENERATING
         self._reported: float | None = None
@@ -72,13 +77,13 @@ class Progress:
                     return
                 except Exception as error:  # the work itself goes on without being told of
                     log.warning("progress could not be told", model=self._claim.model_id, error=str(error))
-            await asyncio.sleep(INTERVAL_SECONDS)
+            await asyncio.sleep(self._interval)
             self._changed.clear()
             if self._now()[:2] == told:
                 await self._wait_for_change()
 
     async def _wait_for_change(self) -> None:
         try:
-            await asyncio.wait_for(self._changed.wait(), INTERVAL_SECONDS)
+            await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
         except TimeoutError:
             return

@@ -78,7 +78,7 @@ class Bench:
         """The events of a request up to the `count`th of these kinds."""
         read = partial(read_events, self.database)
         told: list[EventData] = []
-        follow = follow_request(self.resources.hub, request_id, 0, read, fail)
+        follow = follow_request(self.resources.hub, request_id, 0, read)
         async with asyncio.timeout(SECONDS), aclosing(follow) as events:
             async for event in events:
                 told.append(event.data)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from resolvers.context import make_context
 from resolvers.documents import Refused
 from resolvers.limits import Limits
-from resolvers.operations import execute, prepare, stream
+from resolvers.operations import execute, prepare, subscribe
 from schema.context import Caller
 
 LIMITS = Limits(depth=16, aliases=30, directives=30, tokens=1_000, cost=40_000)
@@ -31,7 +31,7 @@ def context(fault):
 
     database = SimpleNamespace(reading=reading)
     resources = SimpleNamespace(database=database, settings=SimpleNamespace(max_active_requests=1), hub=None)
-    return make_context(resources, None, Caller("ada", is_operator=True), None, None, lambda: None)
+    return make_context(resources, None, Caller("ada", is_operator=True), None, None)
 
 
 def operation(text):
@@ -60,7 +60,7 @@ async def test_faults_are_told_without_their_text(fault, code):
     told = json.dumps(result)
     assert not any(word in told for word in ("secret", "SELECT", "10.0.0.7", "Traceback"))
     with pytest.raises(Refused) as refused, capture_logs():
-        await anext(stream(operation('subscription { requestEvents(requestId: "r") { id } }'), context(fault)))
+        await subscribe(operation('subscription { requestEvents(requestId: "r") { id } }'), context(fault))
     assert [error.extensions["code"] for error in refused.value.errors] == [code]
     assert "secret" not in str(refused.value)
 

@@ -46,7 +46,6 @@ def context_for(tmp_path: Path) -> MakeContext:
             Caller(user_id, is_operator=is_operator),
             storage.url,
             lambda request_id: f"/requests/{request_id}/events",
-            lambda: None,
         )
 
     return made

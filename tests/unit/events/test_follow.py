@@ -61,10 +61,6 @@ class Follower:
             self.told.append(event)
 
 
-def no_cut() -> None:
-    raise AssertionError("cut off")
-
-
 async def settle() -> None:
     """Let every task go as far as it gets."""
     for _ in range(60):
@@ -105,12 +101,12 @@ def test_every_event_of_a_request_comes_once_and_in_order(script: list[tuple[str
         world, followers = World(), []
         for step, number in script:
             if step == "join":
-                stream = follow_request(world.hub, REQUESTS[0], number, world.read, no_cut)
+                stream = follow_request(world.hub, REQUESTS[0], number, world.read)
                 followers.append((number, Follower(world, stream)))
             elif step == "turn":
                 await asyncio.sleep(0)
             play(world, step, number)
-        stream = follow_request(world.hub, REQUESTS[0], cursor, world.read, no_cut)
+        stream = follow_request(world.hub, REQUESTS[0], cursor, world.read)
         followers.append((cursor, Follower(world, stream)))
         await settle()
         world.show_heads()
@@ -139,7 +135,7 @@ def test_every_new_event_of_a_user_comes_once_and_in_order(script: list[tuple[st
         for step, number in script:
             if step == "join":
                 heads = {request_id: len(rows) for request_id, rows in world.rows.items()}
-                stream = follow_user(world.hub, "ann", world.clock, world.read, no_cut)
+                stream = follow_user(world.hub, "ann", world.clock, world.read)
                 followers.append((heads, world.clock, Follower(world, stream)))
                 # It is the subscription that counts, and it is made with the first step of the stream.
                 await asyncio.sleep(0)
@@ -166,13 +162,13 @@ def test_every_new_event_of_a_user_comes_once_and_in_order(script: list[tuple[st
 
 async def test_a_follower_hears_at_once_without_the_rows():
     world = World()
-    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read, no_cut))
+    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read))
     await settle()
 
     async def no_read(request_id: str, after: int) -> list[RequestEvent]:
         raise AssertionError("the rows were read")
 
-    live = Follower(world, follow_user(world.hub, "ann", world.clock, no_read, no_cut))
+    live = Follower(world, follow_user(world.hub, "ann", world.clock, no_read))
     await settle()
     for _ in range(3):
         world.hub.publish(world.write())
@@ -186,7 +182,7 @@ async def test_a_follower_hears_at_once_without_the_rows():
 async def test_a_live_event_counts_though_its_clock_is_behind():
     world = World()
     world.write()
-    follower = Follower(world, follow_user(world.hub, "ann", world.clock + CLOCK_SKEW / 2, world.read, no_cut))
+    follower = Follower(world, follow_user(world.hub, "ann", world.clock + CLOCK_SKEW / 2, world.read))
     await settle()
     world.hub.publish(world.write())
     await settle()
@@ -197,8 +193,8 @@ async def test_a_live_event_counts_though_its_clock_is_behind():
 
 async def test_other_users_and_requests_are_not_heard():
     world = World()
-    stranger = Follower(world, follow_user(world.hub, "ben", world.clock, world.read, no_cut))
-    other = Follower(world, follow_request(world.hub, REQUESTS[1], 0, world.read, no_cut))
+    stranger = Follower(world, follow_user(world.hub, "ben", world.clock, world.read))
+    other = Follower(world, follow_request(world.hub, REQUESTS[1], 0, world.read))
     await settle()
     world.hub.publish(world.write(REQUESTS[0]))
     world.show_heads()
@@ -208,43 +204,46 @@ async def test_other_users_and_requests_are_not_heard():
     await asyncio.gather(stranger.task, other.task)
 
 
-async def test_one_who_does_not_read_is_cut_off_and_keeps_no_memory():
-    world, cuts = World(page=10_000), []
-    read = asyncio.Event()
+async def test_one_who_falls_behind_keeps_little_and_catches_up_from_the_rows():
+    world = World(page=10_000)
+    proceed = asyncio.Event()
 
     async def slow() -> list[int]:
         seen = []
-        async for event in follow_request(world.hub, REQUESTS[0], 0, world.read, lambda: cuts.append(1)):
+        async for event in follow_request(world.hub, REQUESTS[0], 0, world.read):
             seen.append(event.sequence)
-            await read.wait()
+            await proceed.wait()
         return seen
 
     sleeper = asyncio.create_task(slow())
-    reader = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read, no_cut))
     await settle()
-    for number in range(3 * QUEUE_LIMIT):
+    for _ in range(3 * QUEUE_LIMIT):
         world.hub.publish(world.write())
-        if number % 100 == 0:
-            await settle()
-        [*subscriptions] = world.hub._requests[REQUESTS[0]]
-        assert all(subscription._queue.qsize() <= QUEUE_LIMIT for subscription in subscriptions)
+        [subscription] = world.hub._requests[REQUESTS[0]]
+        assert subscription._queue.qsize() <= QUEUE_LIMIT
+    proceed.set()
     await settle()
-    assert cuts == [1], "cut off once"
-    assert min(subscription._queue.qsize() for subscription in subscriptions) == 0
-    assert max(subscription._queue.qsize() for subscription in subscriptions) == 1, "only the end waits"
-    assert [event.sequence for event in reader.told] == list(range(1, 3 * QUEUE_LIMIT + 1))
-    read.set()
-    seen = await asyncio.wait_for(sleeper, 1)
-    assert seen == list(range(1, len(seen) + 1)), "what it has seen is whole: it comes back with its cursor"
-    world.hub.close()
-    await reader.task
+    world.show_heads()
+    await settle()
+    world.hub.end_request(REQUESTS[0])
+    assert await asyncio.wait_for(sleeper, 1) == list(range(1, 3 * QUEUE_LIMIT + 1))
+
+
+async def test_an_end_is_heard_though_the_queue_is_full():
+    world = World()
+    with world.hub.follow_request(REQUESTS[0]) as subscription:
+        for _ in range(2 * QUEUE_LIMIT):
+            world.hub.publish(world.write())
+        world.hub.end_request(REQUESTS[0])
+        signals = [await subscription.get() for _ in range(QUEUE_LIMIT)]
+    assert signals[-1] is End.DELETED
 
 
 @pytest.mark.parametrize("end", ["deleted", "shutdown", "left"])
 async def test_streams_end(end: str):
     world = World()
-    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read, no_cut))
-    user = Follower(world, follow_user(world.hub, "ann", world.clock, world.read, no_cut))
+    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read))
+    user = Follower(world, follow_user(world.hub, "ann", world.clock, world.read))
     await settle()
     world.hub.publish(world.write())
     match end:
@@ -269,10 +268,10 @@ async def test_after_the_shutdown_a_new_stream_gives_the_rows_and_ends():
     world = World()
     world.write()
     world.hub.close()
-    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read, no_cut))
+    follower = Follower(world, follow_request(world.hub, REQUESTS[0], 0, world.read))
     await asyncio.wait_for(follower.task, 1)
     assert [event.sequence for event in follower.told] == [1]
-    with world.hub.follow_user("ann", no_cut) as subscription:
+    with world.hub.follow_user("ann") as subscription:
         assert await subscription.get() is End.SHUTDOWN
 
 
@@ -283,5 +282,5 @@ async def test_a_database_that_is_away_ends_the_stream_with_its_error():
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):
-        await anext(follow_request(world.hub, REQUESTS[0], 0, fail, no_cut))
+        await anext(follow_request(world.hub, REQUESTS[0], 0, fail))
     assert world.hub.request_ids == []

@@ -82,7 +82,7 @@ def check(told: Told) -> None:
 
 def test_the_providers_figures(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        progress = Progress(claimed())
+        progress = Progress(claimed(), 1)
         progress.set(ModelStage.GENERATING, 0.4)
         async with progress.told(None):  # type: ignore[arg-type]
             for step in range(320):
@@ -97,9 +97,21 @@ def test_the_providers_figures(loop: FastLoop, journal: Journal):
     assert {(stage, estimated) for _, _, stage, estimated in journal.told} == {(ModelStage.GENERATING, False)}
 
 
+def test_without_an_interval_each_change_is_told(loop: FastLoop, journal: Journal):
+    async def run() -> None:
+        progress = Progress(claimed(), 0)
+        async with progress.told(None):  # type: ignore[arg-type]
+            for step in range(50):
+                progress.set(ModelStage.GENERATING, step)
+                await asyncio.sleep(1 / 8)
+
+    loop.run_until_complete(run())
+    assert [percent for _, percent, *_ in journal.told] == list(range(50))
+
+
 def test_a_hundred_is_for_the_model_that_is_there(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        progress = Progress(claimed())
+        progress = Progress(claimed(), 1)
         async with progress.told(None):  # type: ignore[arg-type]
             progress.set(ModelStage.GENERATING, 100)
             await asyncio.sleep(5)
@@ -110,7 +122,7 @@ def test_a_hundred_is_for_the_model_that_is_there(loop: FastLoop, journal: Journ
 
 def test_an_estimate_nears_95_and_stops_there(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        async with Progress(claimed()).told(None):  # type: ignore[arg-type]
+        async with Progress(claimed(), 1).told(None):  # type: ignore[arg-type]
             await asyncio.sleep(3_600)
 
     loop.run_until_complete(run())
@@ -124,7 +136,7 @@ def test_an_estimate_nears_95_and_stops_there(loop: FastLoop, journal: Journal):
 
 def test_stages_are_told_though_the_figure_stands(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        progress = Progress(claimed())
+        progress = Progress(claimed(), 1)
         progress.set(ModelStage.GENERATING, 50)
         async with progress.told(None):  # type: ignore[arg-type]
             for stage in (ModelStage.DOWNLOADING, ModelStage.PREPARING, ModelStage.UPLOADING):
@@ -141,7 +153,7 @@ def test_stages_are_told_though_the_figure_stands(loop: FastLoop, journal: Journ
 
 def test_after_a_take_over_it_does_not_fall(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        progress = Progress(claimed(progress=60))
+        progress = Progress(claimed(progress=60), 1)
         async with progress.told(None):  # type: ignore[arg-type]
             await asyncio.sleep(1.5)
             progress.set(ModelStage.GENERATING, 10)
@@ -155,7 +167,7 @@ def test_after_a_take_over_it_does_not_fall(loop: FastLoop, journal: Journal):
 
 def test_a_database_that_is_away_is_told_later(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        progress = Progress(claimed())
+        progress = Progress(claimed(), 1)
         progress.set(ModelStage.GENERATING, 5)
         async with progress.told(None):  # type: ignore[arg-type]
             await asyncio.sleep(5)
@@ -167,7 +179,7 @@ def test_a_database_that_is_away_is_told_later(loop: FastLoop, journal: Journal)
 
 def test_a_lost_lease_ends_the_telling(loop: FastLoop, journal: Journal):
     async def run() -> None:
-        async with Progress(claimed()).told(None):  # type: ignore[arg-type]
+        async with Progress(claimed(), 1).told(None):  # type: ignore[arg-type]
             await asyncio.sleep(100)
 
     journal.errors = [LeaseLost("job_1")]
