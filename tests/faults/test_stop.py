@@ -106,7 +106,7 @@ async def test_while_the_database_is_away(tmp_path: Path, redis_server: Redis, c
             await client.follow(request_id, lambda event: event["name"] == "image:generating")
             await asyncio.to_thread(mariadb.kill9)
             await asyncio.gather(*(stop(process, SHUTDOWN_SECONDS) for process in (program.api, program.worker)))
-            assert "Traceback" not in program.log
+            assert "Traceback" not in program.log, program.log
             await asyncio.to_thread(mariadb.start)
             await asyncio.to_thread(program.start)
             assert_whole(await client.follow(request_id, SETTLED))
