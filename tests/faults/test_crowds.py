@@ -95,6 +95,8 @@ async def opened(port: int, head: str) -> socket.socket:
     loop = asyncio.get_running_loop()
     subscriber = socket.socket()
     subscriber.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    # The loopback's own segments are so large that the system alone would take megabytes.
+    subscriber.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1000)
     subscriber.setblocking(False)
     await loop.sock_connect(subscriber, ("127.0.0.1", port))
     await loop.sock_sendall(subscriber, head.format(port=port).encode())
@@ -140,16 +142,16 @@ async def test_a_thousand_who_never_read(program: Program, connect: Connect) -> 
                 await asyncio.sleep(0.05)
 
         watching = asyncio.create_task(watch())
-        for number in range(30):
+        for number in range(20):
             request_id = await client.created(f"{long} {number}", optimizePrompt=False)
             events = await client.follow(request_id, SETTLED)
             assert len(events) == 9, "who reads is told as if nobody else were there"
-        await until(lambda: have(process, 0), 60 + SLOW_SECONDS)
+        await until(lambda: have(process, 0), 30)
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        assert most - before < 150 * MEGABYTE, f"{(most - before) / MEGABYTE:.0f} MB for {SILENT}"
-        assert statistics.median(waits) < 0.5
+        assert most - before < SILENT * MEGABYTE / 5, f"{(most - before) / MEGABYTE:.0f} MB for {SILENT}"
+        assert statistics.median(waits) < 1
         assert max(waits) < 5
     finally:
         for subscriber in silent:
