@@ -40,6 +40,7 @@ class Expected:
     hopeless: bool
     cancelled: bool = False
     models: set[str] = field(default_factory=set)
+    completed: int = 0
 
 
 class Users(RuleBasedStateMachine):
@@ -181,6 +182,7 @@ class Users(RuleBasedStateMachine):
                     assert code in ({"CONTENT_REJECTED"} if image["index"] in expected.refused else MAY_FAIL_WITH)
                 case status:
                     assert (status, expected.cancelled) == ("CANCELLED", True)
+        expected.completed = sum(model["status"] == "COMPLETED" for model in request["models"])
         for model in request["models"]:
             match model["status"]:
                 case "COMPLETED":
@@ -213,6 +215,7 @@ class Users(RuleBasedStateMachine):
         submits = Counter(call["prompt"] for call in entries(self.journal) if call["call"] == "submit")
         for expected in (*self.requests, *self.deleted):
             times = submits[expected.prompt]
+            assert times >= expected.completed
             # A select may have come between the last look and the deletion.
             assert expected in self.deleted or times <= len(expected.models), (times, expected)
         self.run(self.client.aclose())
