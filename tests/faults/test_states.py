@@ -264,5 +264,5 @@ def test_a_few_steps(scripted: System, journal: Path, seed: int) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 def test_many_steps(scripted: System, journal: Path, seed: int, minutes: float) -> None:
-    """About half a minute each."""
-    in_any_order(scripted, journal, seed, lives=max(1, round(2 * minutes)), steps=25)
+    """Some seconds each."""
+    in_any_order(scripted, journal, seed, lives=max(1, round(15 * minutes)), steps=40)
