@@ -24,6 +24,10 @@ from events.types import RequestEvent
 POOL_SIZE = 16
 POOL_TIMEOUT_SECONDS = 10
 IDLE_SECONDS = 1.0
+# A process that is stopped, or whose machine is gone, amid a transaction keeps its locks until the server gives it up:
+# after hours, if it is not told otherwise. MySQL knows no limit for transactions alone. Pooled connections that are
+# closed by it are found by the ping, and replaced.
+GIVE_UP = "SET SESSION wait_timeout = 30 /*M!100300 , idle_transaction_timeout = 5 */"
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What is raised where the database does not answer."""
@@ -102,7 +106,7 @@ def _engine(url: str, isolation_level: Any) -> AsyncEngine:
         pool_recycle=1800,
         # Every transaction here ends by itself: another rollback would be one more round trip each.
         pool_reset_on_return=None,
-        connect_args={"connect_timeout": 5, "charset": "utf8mb4"},
+        connect_args={"connect_timeout": 5, "charset": "utf8mb4", "init_command": GIVE_UP},
     )
     event.listen(engine.sync_engine, "checkin", _note_use)
     event.listen(engine.sync_engine, "checkout", _ping_if_idle)

@@ -56,7 +56,8 @@ async def attempt(
             raise
         except (Stopping, asyncio.CancelledError):
             _clear_cancellation()
-            await patiently(lambda: jobs.give_back(context.database, lease))
+            # Where the database is away, the lease runs out instead.
+            await patiently(lambda: jobs.give_back(context.database, lease), context.stopping)
             logger.info("job given back")
         except Exception as error:  # whatever went wrong, the job must not hang
             failure, retry_after = _failure(error)
@@ -84,33 +85,27 @@ async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awa
             # It was noted when the lease ended; of one that was lost long ago, that is forgotten by now.
             await files.note(context.database, folder)
 
-    await patiently(delete)
+    await patiently(delete, context.stopping)
 
 
-async def patiently(write: Callable[[], Awaitable[None]]) -> None:
-    """Write to the database, waiting while it is away: what was done must not be done, or paid, twice."""
+async def patiently(step: Callable[[], Awaitable[T]], stopping: asyncio.Event | None = None) -> T | None:
+    """Do a step in the database, waiting while it is away: what was done must not be done, or paid, twice.
+
+    Once `stopping` is set, it is not waited for any longer: None.
+    """
     while True:
         try:
-            return await write()
+            return await step()
         except Exception as error:
             if not is_unavailable(error):
                 raise
             log.warning("the database is away; a worker waits for it", error=str(error))
-        await asyncio.sleep(DATABASE_PAUSE_SECONDS)
-
-
-async def claimed(context: WorkerContext, claim: Callable[[], Awaitable[T | None]]) -> T | None:
-    """Claim a job, waiting while the database is away: else the whole queue would be fetched and dropped meanwhile."""
-    while not context.stopping.is_set():
-        try:
-            return await claim()
-        except Exception as error:
-            if not is_unavailable(error):
-                raise
-            log.warning("the database is away; a worker waits for it", error=str(error))
+        if stopping is None:
+            await asyncio.sleep(DATABASE_PAUSE_SECONDS)
+            continue
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(context.stopping.wait(), DATABASE_PAUSE_SECONDS)
-    return None
+            await asyncio.wait_for(stopping.wait(), DATABASE_PAUSE_SECONDS)
+            return None
 
 
 @asynccontextmanager

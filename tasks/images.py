@@ -14,7 +14,7 @@ from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
-from tasks.attempt import attempt, claimed, discard, patiently
+from tasks.attempt import attempt, discard, patiently
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
 
@@ -27,13 +27,14 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
     settings, most, seconds = context.settings, context.most_images, context.settings.image_timeout_seconds
-    claim = await claimed(
-        context,
+    # With its message in hand: else the whole queue would be fetched and dropped while the database is away.
+    claim = await patiently(
         lambda: (
             context.write_image(job_id)
             if most is None
             else images.claim(context.database, job_id, settings.lease_seconds, seconds, most)
         ),
+        context.stopping,
     )
     if claim is None:
         return

@@ -18,7 +18,7 @@ from providers.media import HEAD_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
-from tasks.attempt import Stopping, attempt, claimed, discard, patiently
+from tasks.attempt import Stopping, attempt, discard, patiently
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
 from tasks.scratch import scratch
@@ -45,8 +45,9 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     settings = context.settings
     most = context.most_models
     seconds = settings.model_timeout_seconds
-    claim = await claimed(
-        context, lambda: models.claim(context.database, job_id, settings.lease_seconds, seconds, most)
+    # With its message in hand: else the whole queue would be fetched and dropped while the database is away.
+    claim = await patiently(
+        lambda: models.claim(context.database, job_id, settings.lease_seconds, seconds, most), context.stopping
     )
     if claim is None:
         return

@@ -47,7 +47,10 @@ class LocalModels:
         self._under_way: dict[str, tuple[Future[None], _Progress]] = {}
 
     async def submit(self, image: SourceImage) -> str:
-        return await asyncio.to_thread(_keep, self._folder, image.content)
+        try:
+            return await asyncio.to_thread(_keep, self._folder, image.content)
+        except OSError as error:
+            raise _no_room(error) from error
 
     async def poll(self, job_id: str) -> ModelPoll:
         """Make the relief, if it is not made; raises PROVIDER_REJECTED where the picture is gone or cannot be read."""
@@ -65,7 +68,10 @@ class LocalModels:
         if not ended.done():
             return ModelPoll(PollState.RUNNING, progress=round(100 * progress.part, 1))
         self._under_way.pop(job_id, None)
-        ended.result()
+        try:
+            ended.result()
+        except OSError as error:
+            raise _no_room(error) from error
         return _done(model)
 
     def _start(self, job_id: str) -> tuple[Future[None], _Progress]:
@@ -85,6 +91,11 @@ def _done(model: Path) -> ModelPoll:
 def _gone() -> ProviderError:
     message = "The picture of this model is no longer in the work folder; select the image once more."
     return ProviderError(FailureCode.PROVIDER_REJECTED, message, retryable=False)
+
+
+def _no_room(error: OSError) -> ProviderError:
+    message = f"WORK_DIR cannot be written to: {error.strerror or error}. Make room or mend it."
+    return ProviderError(FailureCode.STORAGE_UNAVAILABLE, message, retryable=True)
 
 
 def _keep(folder: Path, content: bytes) -> str:

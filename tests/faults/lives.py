@@ -44,12 +44,15 @@ class Client:
     def __init__(self, system: System) -> None:
         self._url = system.api.url
         self._http = httpx.AsyncClient(base_url=self._url, timeout=ANSWER_SECONDS)
+        self.repeated = False
+        """Whether what was asked last had to be asked more than once: an answer was lost."""
 
     async def aclose(self) -> None:
         await self._http.aclose()
 
     async def ask(self, query: str, **variables: Any) -> Any:
         """The data of an answer. What is sent must do no harm when it comes twice."""
+        self.repeated = False
         async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 with suppress(httpx.TransportError):
@@ -60,6 +63,7 @@ class Client:
                     codes = {error["extensions"]["code"] for error in told["errors"]}
                     if codes != {"UNAVAILABLE"}:
                         raise Wrong(told)
+                self.repeated = True
                 await asyncio.sleep(0.1)
 
     async def mutate(self, name: str, gives: str, **given: Any) -> Any:
@@ -229,6 +233,21 @@ class Life:
             await self._client.mutate("retryImage", "image { id }", imageId=self._chance.choice(failed))
 
 
+async def tidy(system: System) -> None:
+    """Nothing is in the log that should not be; each file that is stored is referred to, and the other way round."""
+    odd = system.unexpected()
+    assert not odd, "\n".join(odd)
+
+    async def settled() -> bool:
+        return not await asyncio.to_thread(system.rows, "SELECT prefix FROM file_deletions")
+
+    await until(settled, PATIENCE_SECONDS)
+    stored = await asyncio.to_thread(system.stored)
+    referred = await asyncio.to_thread(system.referred)
+    assert not stored - referred, f"orphaned: {stored - referred}"
+    assert not referred - stored, f"missing: {referred - stored}"
+
+
 class Lives:
     """So many users at once, each with one request after another."""
 
@@ -269,17 +288,7 @@ class Lives:
         submits = self._system.tencent.submits()
         for life in self.lives:
             assert submits[life.name] <= len(life.models), f"{life.name} was paid twice: {submits[life.name]}"
-        odd = self._system.unexpected()
-        assert not odd, "\n".join(odd)
-
-        async def settled() -> bool:
-            return not await asyncio.to_thread(self._system.rows, "SELECT prefix FROM file_deletions")
-
-        await until(settled, PATIENCE_SECONDS)
-        stored = await asyncio.to_thread(self._system.stored)
-        referred = await asyncio.to_thread(self._system.referred)
-        assert not stored - referred, f"orphaned: {stored - referred}"
-        assert not referred - stored, f"missing: {referred - stored}"
+        await tidy(self._system)
 
     async def _audit(self, life: Life) -> None:
         request = None

@@ -30,7 +30,7 @@ class Fault:
 
 
 def faults(system: System, chance: random.Random) -> Sequence[Fault]:
-    """All that may go wrong, each as likely as another."""
+    """All that may go wrong. What befalls the program itself does so more often, as there are more services."""
     found: list[Fault] = []
 
     def may_die(name: str, server: Server) -> None:
@@ -50,11 +50,14 @@ def faults(system: System, chance: random.Random) -> Sequence[Fault]:
             ]
         )
 
-    may_die("API", system.api)
-    may_stop("API", system.api)
+    for _ in range(3):
+        may_die("API", system.api)
+        may_stop("API", system.api)
+        for number, worker in enumerate(system.workers):
+            may_die(f"worker {number}", worker)
+            may_stop(f"worker {number}", worker)
+    found.append(Fault("API told to stop", system.api.stop, system.api.start))
     for number, worker in enumerate(system.workers):
-        may_die(f"worker {number}", worker)
-        may_stop(f"worker {number}", worker)
         found.append(Fault(f"worker {number} told to stop", worker.stop, worker.start))
     for service in system.services:
         may_stop(service.name, service)

@@ -110,26 +110,6 @@ async def test_redis_emptied_with_jobs_waiting(apart: tuple[Program, Redis], con
     assert max(Counter((call["prompt"], call["index"]) for call in program.calls("image")).values()) == 1
 
 
-async def test_redis_away(apart: tuple[Program, Redis], connect: Connect) -> None:
-    program, redis = apart
-    client = connect(program)
-    followed = await client.created("before")
-    await client.follow(followed, AWAITING)
-    await asyncio.to_thread(redis.kill9)
-    async with asyncio.timeout(5):
-        request_id = await client.created("while Redis is away")
-        assert (await client.request(followed))["phase"] == "AWAITING_SELECTION"
-    ready = await client.http.get("/readyz")
-    assert (ready.status_code, ready.json()["database"]) == (503, "ok")
-    following = asyncio.create_task(client.follow(followed, in_phase("CANCELLED")))
-    await client.cancel(followed)
-    async with asyncio.timeout(5):
-        assert_whole(await following)
-    await asyncio.to_thread(redis.start)
-    events = await client.follow(request_id, AWAITING)
-    assert_whole(events)
-
-
 async def test_the_database_away(tmp_path: Path, redis_server: Redis, connect: Connect) -> None:
     with MariaDB() as mariadb:
         environment = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.url.removesuffix("/0") + "/14"}

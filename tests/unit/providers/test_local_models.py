@@ -228,3 +228,13 @@ async def test_a_submit_removes_what_is_over_a_day_old(folder: Path) -> None:
     assert not (folder / "local-models" / old).exists()
     assert (folder / "local-models" / young).exists()
     await provider.aclose()
+
+
+async def test_a_work_folder_without_room_is_named() -> None:
+    provider = LocalModels(Settings(_env_file=None, work_dir=Path("/dev/null/work")))
+    try:
+        with pytest.raises(ProviderError, match="WORK_DIR cannot be written to") as caught:
+            await provider.submit(source())
+        assert caught.value.failure.code is FailureCode.STORAGE_UNAVAILABLE
+    finally:
+        await provider.aclose()
