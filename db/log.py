@@ -15,6 +15,7 @@ from db.records import Request, columns_of
 from db.session import Database, Transaction
 from db.tables import events, generation_requests
 from events.clock import utc_now
+from events.hub import Head
 from events.status import REQUEST_MOVES, RequestStatus
 from events.types import EventData, RequestEvent, TaskUpdated, decode_data, encode_data
 
@@ -174,13 +175,15 @@ class Heads:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, int]:
+    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
         return await self._read(generation_requests.c.id.in_(request_ids))
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, int]:
+    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
         return await self._read(generation_requests.c.user_id == user_id, generation_requests.c.updated_at >= since)
 
-    async def _read(self, *conditions: Any) -> Mapping[str, int]:
-        query = select(generation_requests.c.id, generation_requests.c.last_event_sequence).where(*conditions)
+    async def _read(self, *conditions: Any) -> Mapping[str, Head]:
+        columns = generation_requests.c
+        query = select(columns.id, columns.last_event_sequence, columns.updated_at).where(*conditions)
         async with self._database.reading() as connection:
-            return dict((await connection.execute(query)).all())
+            rows = await connection.execute(query)
+        return {request_id: Head(sequence, updated_at) for request_id, sequence, updated_at in rows}

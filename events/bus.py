@@ -17,7 +17,7 @@ import structlog
 from broadcaster import Broadcast
 
 from events.clock import utc_now
-from events.hub import Hub
+from events.hub import Head, Hub
 from events.redis_backend import GAP, RedisBackend
 from events.types import RequestEvent
 
@@ -54,11 +54,11 @@ Message = Happened | Deleted
 class HeadReader(Protocol):
     """Reads how far the rows are."""
 
-    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, int]:
-        """The last sequence of each request that exists."""
+    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
+        """The newest event of each request that exists."""
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, int]:
-        """The last sequence of each request of a user that changed since then."""
+    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
+        """The newest event of each request of a user that changed since then."""
 
 
 class Bus:

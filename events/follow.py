@@ -51,7 +51,7 @@ async def follow_request(hub: Hub, request_id: str, after: int, read: ReadEvents
                     yield event
                 case RequestEvent(sequence=sequence) if sequence <= cursor:
                     continue
-                case Heads(sequences) if sequences[request_id] <= cursor:
+                case Heads(heads) if heads[request_id].sequence <= cursor:
                     continue
                 case RequestEvent() | Heads():
                     async for event in _rows(request_id, cursor, read):
@@ -98,9 +98,11 @@ async def follow_user(hub: Hub, user_id: str, since: datetime, read: ReadEvents)
                 case RequestEvent(request_id=request_id, sequence=sequence):
                     async for event in missed(request_id, sequence):
                         yield event
-                case Heads(sequences):
-                    for request_id, sequence in sequences.items():
-                        if sequence > cursors.get(request_id, 0):
+                case Heads(heads):
+                    for request_id, head in heads.items():
+                        # What rests since before the subscription has nothing to tell.
+                        is_concerned = request_id in cursors or head.occurred_at >= since
+                        if is_concerned and head.sequence > cursors.get(request_id, 0):
                             async for event in missed(request_id):
                                 yield event
                 case End():

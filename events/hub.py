@@ -7,7 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
+from typing import NamedTuple
 
 from events.types import RequestEvent
 
@@ -15,11 +17,18 @@ QUEUE_LIMIT = 512
 """What may wait for one subscriber. What there is no room for is missed; the rows have it."""
 
 
+class Head(NamedTuple):
+    """A request's newest event: its sequence, and when it occurred."""
+
+    sequence: int
+    occurred_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """The newest sequence of some requests, as the rows have it: whoever is behind has missed a broadcast."""
+    """The newest events of some requests, as the rows have them: whoever is behind has missed a broadcast."""
 
-    sequences: Mapping[str, int]
+    of: Mapping[str, Head]
 
 
 class End(Enum):
@@ -96,15 +105,15 @@ class Hub:
         for subscription in self._of(self._users, event.user_id):
             subscription.offer(event)
 
-    def show_request_heads(self, sequences: Mapping[str, int]) -> None:
+    def show_request_heads(self, heads: Mapping[str, Head]) -> None:
         """Tell the followers of each request how far its rows are."""
-        for request_id, sequence in sequences.items():
+        for request_id, head in heads.items():
             for subscription in self._of(self._requests, request_id):
-                subscription.offer(Heads({request_id: sequence}))
+                subscription.offer(Heads({request_id: head}))
 
-    def show_user_heads(self, user_id: str, sequences: Mapping[str, int]) -> None:
+    def show_user_heads(self, user_id: str, heads: Mapping[str, Head]) -> None:
         for subscription in self._of(self._users, user_id):
-            subscription.offer(Heads(sequences))
+            subscription.offer(Heads(heads))
 
     def end_request(self, request_id: str) -> None:
         """The request is deleted: its streams end."""

@@ -34,7 +34,7 @@ async def _begun(resources: Resources, feeds: Feeds, subscribed: Subscribed, req
     # Another may have begun it meanwhile.
     feed = feeds.get(subscribed.key)
     if feed is None:
-        head = heads.get(request_id, 0)
+        head = heads[request_id].sequence if request_id in heads else 0
         source = follow_request(resources.hub, request_id, head, partial(read_events, resources.database))
         feed = feeds.keep(subscribed.key, Feed(source, subscribed.tell, head))
     return feed

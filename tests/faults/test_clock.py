@@ -86,7 +86,7 @@ async def test_a_stream_of_all_requests_goes_on(clock: Clock, tmp_path: Path) ->
     told: list[tuple[str, int]] = []
 
     async def follow() -> None:
-        stream = follow_user(hub, "ann", utc_now(), partial(read_events, database), pytest.fail)
+        stream = follow_user(hub, "ann", utc_now(), partial(read_events, database))
         async with aclosing(stream) as events:
             async for event in events:
                 told.append((event.request_id, event.sequence))  # noqa: PERF401  # each at once

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,13 +15,15 @@ from events import redis_backend
 from events.bus import CHANNEL, OUTBOX_LIMIT, Bus, Deleted, Happened
 from events.clock import utc_now
 from events.follow import follow_request, follow_user
-from events.hub import QUEUE_LIMIT, Hub
+from events.hub import QUEUE_LIMIT, Head, Hub
 from events.status import RequestStatus
 from events.types import RequestEvent, TaskUpdated
 from tests.servers import Redis
 from tests.waiting import until
 
 PENDING = TaskUpdated(RequestStatus.IMAGE_PENDING, RequestStatus.IMAGE_PENDING.phase)
+
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Rows:
@@ -38,11 +40,12 @@ class Rows:
     async def read(self, request_id: str, after: int) -> list[RequestEvent]:
         return self.events.get(request_id, [])[after : after + 200]
 
-    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, int]:
-        return {name: len(self.events[name]) for name in request_ids if name in self.events}
+    async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
+        heads = await self.user_heads("ann", BEGINNING)
+        return {name: heads.get(name, Head(0, BEGINNING)) for name in request_ids if name in self.events}
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, int]:
-        return {name: len(events) for name, events in self.events.items()}
+    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
+        return {name: Head(len(events), events[-1].occurred_at) for name, events in self.events.items() if events}
 
 
 class Process:

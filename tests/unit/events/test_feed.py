@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from events.feed import SLICE, Batch, Feed, Feeds, Member, Told
 from events.follow import follow_request
-from events.hub import Hub
+from events.hub import Head, Hub
 from events.types import RequestEvent
 from tests.unit.events.test_follow import BEGINNING, PENDING, settle
 
@@ -124,7 +124,7 @@ def test_every_member_is_given_every_event_once_and_in_order(script: list[tuple[
                 case "drop" if waiting:
                     waiting.pop(number % len(waiting))
                 case "heads":
-                    world.hub.show_request_heads({REQUEST: len(world.rows)})
+                    world.hub.show_request_heads({REQUEST: Head(len(world.rows), BEGINNING)})
                 case "turn":
                     await asyncio.sleep(0)
                 case "join" | "slow":
@@ -136,7 +136,7 @@ def test_every_member_is_given_every_event_once_and_in_order(script: list[tuple[
                     left.append(reader)
         readers.append(Reader(world, 0))
         await settle()
-        world.hub.show_request_heads({REQUEST: len(world.rows)})
+        world.hub.show_request_heads({REQUEST: Head(len(world.rows), BEGINNING)})
         await settle()
         for reader in readers:
             assert reader.task.done()

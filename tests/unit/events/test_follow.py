@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from events.follow import CLOCK_SKEW, follow_request, follow_user
-from events.hub import QUEUE_LIMIT, End, Hub
+from events.hub import QUEUE_LIMIT, End, Head, Hub
 from events.status import RequestStatus
 from events.types import RequestEvent, TaskUpdated
 
@@ -44,7 +44,7 @@ class World:
         return page
 
     def show_heads(self) -> None:
-        heads = {request_id: len(rows) for request_id, rows in self.rows.items() if rows}
+        heads = {name: Head(len(rows), rows[-1].occurred_at) for name, rows in self.rows.items() if rows}
         self.hub.show_request_heads(heads)
         self.hub.show_user_heads("ann", heads)
 
@@ -284,3 +284,24 @@ async def test_a_database_that_is_away_ends_the_stream_with_its_error():
     with pytest.raises(OSError, match="away"):
         await anext(follow_request(world.hub, REQUESTS[0], 0, fail))
     assert world.hub.request_ids == []
+
+
+async def test_requests_that_rest_are_not_read_when_a_stream_of_all_is_shown_the_heads():
+    """Else a user with many requests would hear nothing new while they are read, one after another."""
+    world = World()
+    world.write(REQUESTS[0])
+    world.clock += timedelta(seconds=1)
+    read: list[str] = []
+
+    async def reading(request_id: str, after: int) -> list[RequestEvent]:
+        read.append(request_id)
+        return await world.read(request_id, after)
+
+    follower = Follower(world, follow_user(world.hub, "ann", world.clock, reading))
+    await settle()
+    world.write(REQUESTS[1])
+    world.show_heads()
+    await settle()
+    follower.task.cancel()
+    assert set(read) == {REQUESTS[1]}
+    assert [event.request_id for event in follower.told] == [REQUESTS[1]]
