@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -54,11 +56,12 @@ class Models:
     free = True
 
     def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # the protocol's
-        import trimesh  # noqa: PLC0415  # as above
 
         self._polls: dict[str, int] = {}
         self._mesh = Path(tempfile.mkdtemp()) / "box.stl"
-        trimesh.creation.box().export(self._mesh)
+        # In a process of its own: trimesh is no part of a worker's memory.
+        box = "import sys, trimesh; trimesh.creation.box().export(sys.argv[1])"
+        subprocess.run([sys.executable, "-c", box, str(self._mesh)], check=True)
 
     async def submit(self, image: SourceImage) -> str:  # noqa: ARG002  # the protocol's
         return os.urandom(8).hex()
