@@ -25,9 +25,9 @@ POOL_SIZE = 16
 POOL_TIMEOUT_SECONDS = 10
 IDLE_SECONDS = 1.0
 # A process that is stopped, or whose machine is gone, amid a transaction keeps its locks until the server gives it up:
-# after hours, if it is not told otherwise. MySQL knows no limit for transactions alone. Pooled connections that are
-# closed by it are found by the ping, and replaced.
-GIVE_UP = "SET SESSION wait_timeout = 30 /*M!100300 , idle_transaction_timeout = 5 */"
+# after hours, if it is not told otherwise. MySQL knows no limit for transactions alone, so there it is one for every
+# connection that is idle. Each server reads its own comment only.
+GIVE_UP = "SET SESSION /*!80000 wait_timeout = 30 */ /*M!100300 idle_transaction_timeout = 5 */"
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What is raised where the database does not answer."""
@@ -104,6 +104,8 @@ def _engine(url: str, isolation_level: Any) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=POOL_TIMEOUT_SECONDS,
         pool_recycle=1800,
+        # Those that are idle stay so, until the server closes them.
+        pool_use_lifo=True,
         # Every transaction here ends by itself: another rollback would be one more round trip each.
         pool_reset_on_return=None,
         connect_args={"connect_timeout": 5, "charset": "utf8mb4", "init_command": GIVE_UP},
