@@ -1,0 +1,110 @@
+"""Verbs that share a transaction: as each alone would have done it, without waiting for anybody's lock."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from db import images, requests
+from db.group_commit import GroupCommit
+from db.images import Drawn
+from db.jobs import LeaseLost
+from db.log import lock_request
+from db.session import Database
+from db.tables import generated_images, generation_requests, users
+from events.status import ImageStatus, RequestStatus
+from events.types import ImageCompleted, ImageGenerating, TaskUpdated
+from tests.rows import LEASE_SECONDS, SECONDS, Told, claim_image, create, history, new_request, request_of, rows
+
+together = partial(images.write_together, lease_seconds=LEASE_SECONDS, seconds=SECONDS)
+
+
+async def test_claims_and_completions_of_several_requests(database: Database, told: Told):
+    first, first_jobs = await create(database)
+    second, second_jobs = await create(database)
+    claims = await together(database, items=[*first_jobs, *second_jobs])
+    assert sorted(claims) == list(range(8))
+    assert [event.sequence for event in told.events if event.request_id == first] == [1, 2, 3, 4]
+    taken = [claims[position] for position in range(8)]
+    mine = [Drawn(claim, f"{claim.lease.folder}image.png") for claim in taken if claim is not None]
+    assert await together(database, items=[*mine[:4], mine[5]]) == dict.fromkeys(range(5))
+    assert (await request_of(database, first)).status is RequestStatus.IMAGE_COMPLETED
+    assert (await request_of(database, second)).status is RequestStatus.IMAGE_GENERATING
+    assert [type(event.data) for event in await history(database, first)] == (
+        [ImageGenerating] * 4 + [ImageCompleted] * 4 + [TaskUpdated]
+    )
+    kept = {image.id: image.key for image in await rows(database, generated_images)}
+    assert [kept[drawn.claim.image_id] for drawn in mine[:4]] == [drawn.key for drawn in mine[:4]]
+    assert kept[mine[4].claim.image_id] is None
+
+
+async def test_one_image_ends_while_another_begins(database: Database):
+    request_id, job_ids = await create(database)
+    claim = await claim_image(database, job_ids[0])
+    written = await together(database, items=[Drawn(claim, "a.png"), job_ids[1]])
+    assert written[0] is None
+    assert written[1] is not None
+    events = await history(database, request_id)
+    assert [(event.sequence, type(event.data)) for event in events] == [
+        (1, ImageGenerating),
+        (2, ImageCompleted),
+        (3, ImageGenerating),
+    ]
+
+
+async def test_a_job_that_is_asked_for_twice_is_claimed_once(database: Database):
+    _, job_ids = await create(database)
+    assert list(await together(database, items=[job_ids[0], job_ids[0]])) == [0]
+    assert await together(database, items=[job_ids[0]]) == {}
+
+
+async def test_a_lost_lease_takes_nobody_along(database: Database):
+    cancelled, cancelled_jobs = await create(database)
+    _, job_ids = await create(database)
+    lost = Drawn(await claim_image(database, cancelled_jobs[0]), "lost.png")
+    good = Drawn(await claim_image(database, job_ids[0]), "good.png")
+    await requests.cancel(database, "ann", cancelled)
+    with pytest.raises(LeaseLost):
+        await together(database, items=[good, lost])
+    group = GroupCommit[Drawn, None](
+        lambda items: together(database, items=items),  # type: ignore[arg-type, return-value]  # completions alone
+        partial(images.complete, database),
+    )
+    outcomes = await asyncio.gather(group(good), group(lost), return_exceptions=True)
+    assert outcomes[0] is None
+    assert isinstance(outcomes[1], LeaseLost)
+    found = {image.id: (image.status, image.key) for image in await rows(database, generated_images)}
+    assert found[good.claim.image_id] == (ImageStatus.COMPLETED, "good.png")
+    assert found[lost.claim.image_id] == (ImageStatus.CANCELLED, None)
+
+
+async def test_what_is_locked_is_left_out_at_once(on_mariadb: Database):
+    locked, locked_jobs = await create(on_mariadb)
+    _, job_ids = await create(on_mariadb)
+    async with on_mariadb.transaction() as elsewhere:
+        await lock_request(elsewhere, locked)
+        async with asyncio.timeout(5):
+            assert list(await together(on_mariadb, items=[locked_jobs[0], job_ids[0]])) == [1]
+    assert list(await together(on_mariadb, items=[locked_jobs[0]])) == [0]
+
+
+async def test_creating_together_keeps_to_each_users_limit(database: Database):
+    await requests.create(database, new_request("ann"), 3, 3)
+    await requests.create(database, new_request("ben"), 3, 3)
+    news = [new_request(user) for user in ("ann", "ann", "ann", "ben", "carl")]
+    # Carl is new: his row, which is the lock, is not there yet.
+    assert list(await requests.create_together(database, 3, 3, news)) == [0, 1, 3]
+    assert len(await rows(database, generation_requests)) == 5
+    assert list(await requests.create_together(database, 0, 3, news)) == list(range(5))
+
+
+async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
+    for user in ("ann", "ben"):
+        await requests.create(on_mariadb, new_request(user), 3, 3)
+    async with on_mariadb.transaction() as elsewhere:
+        await elsewhere.execute(users.select().where(users.c.id == "ann").with_for_update())
+        async with asyncio.timeout(5):
+            made = await requests.create_together(on_mariadb, 3, 3, [new_request("ann"), new_request("ben")])
+    assert list(made) == [1]
