@@ -56,7 +56,8 @@ async def test_redis_away_and_back(apart: tuple[Program, Redis], connect: Connec
     assert_whole(over_websocket)
     assert_whole(over_sse)
     assert len(over_websocket) == len(over_sse)
-    assert not await ready(client)
+    answer = (await client.http.get("/readyz")).json()
+    assert (answer["database"], answer["redis"] == "ok") == ("ok", False)
 
     await asyncio.to_thread(redis.start if how == "killed" else redis.resume)
     for request_id in meanwhile:
