@@ -143,7 +143,11 @@ async def test_the_bucket_gone(
 @pytest.fixture
 def crowded(tmp_path: Path, redis_server: Redis) -> Iterator[tuple[Program, MariaDB]]:
     with MariaDB("--max-connections=40") as mariadb:
-        settings = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.url.removesuffix("/0") + "/12"}
+        settings = {
+            "DATABASE_URL": mariadb.new_database(),
+            "REDIS_URL": redis_server.url.removesuffix("/0") + "/12",
+            "MAX_ACTIVE_REQUESTS": "0",
+        }
         with running(tmp_path, settings, served=True) as program:
             yield program, mariadb
 

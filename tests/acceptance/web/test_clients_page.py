@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -233,7 +233,8 @@ async def started(*command: str, cwd: Path) -> AsyncIterator[asyncio.StreamReade
         async with asyncio.timeout(SECONDS):
             yield process.stdout
     finally:
-        if process.returncode is None:
+        # It may have ended since, of itself.
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
