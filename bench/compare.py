@@ -163,7 +163,11 @@ def driver(baseline: Path, folder: Path) -> Iterator[Path]:
     (folder / "data").mkdir()
     if not (copy / "node_modules").exists():
         subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=copy, check=True, stdout=sys.stderr)
-    (copy / "targets/maquette.json").write_text((ROOT / "bench/target.json").read_text())
+    target = (ROOT / "bench/target.json").read_text()
+    # The driver itself fills in what concerns its services.
+    for name, value in (("MAQUETTE", Path(sys.executable).parent / "maquette"), ("BENCH_DIR", folder / "data")):
+        target = target.replace(f"${{{name}}}", str(value))
+    (copy / "targets/maquette.json").write_text(target)
     subprocess.run(["./start-services.sh"], cwd=copy, check=True, stdout=sys.stderr)
     try:
         yield copy
@@ -173,15 +177,10 @@ def driver(baseline: Path, folder: Path) -> Iterator[Path]:
 
 def measure(folder: Path, options: list[str]) -> list[str]:
     """The lines that the driver prints, one a run; it ends with 1 where a scenario failed, and says so in its line."""
-    environment = {
-        "MAQUETTE": str(Path(sys.executable).parent / "maquette"),
-        "BENCH_DIR": str(folder.parent / "data"),
-        "PYTHONPATH": str(ROOT),
-    }
     done = subprocess.run(
         ["node", "load.mjs", *options],
         cwd=folder,
-        env=os.environ | environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
         timeout=RUN_SECONDS,
