@@ -76,7 +76,8 @@ class RedisBackend(BroadcastBackend):
                 if message["type"] == "message":
                     # What is no text is none of ours, and must not end the listening.
                     return Event(message["channel"].decode(), message["data"].decode(errors="replace"))
-            except (RedisError, OSError) as error:
+            except (RedisError, OSError, AttributeError) as error:
+                # redis-py has no writer any more where its connection is closed while it subscribes.
                 was_connected = self.connected
                 await self._lost(error)
                 if was_connected and self._channels:
