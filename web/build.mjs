@@ -31,6 +31,17 @@ const options = {
     // graphiql/style.css has the editor's styles in it; each of its lazy parts would bring them along once more.
     name: "one-style-sheet",
     setup: ({ onLoad }) => onLoad({ filter: /node_modules\/monaco-editor\/.*\.css$/ }, () => ({ contents: "", loader: "css" })),
+  }, {
+    // GraphiQL calls them tabs, and puts two buttons into each, which a screen reader does not find there. They are
+    // items of a list here, the current one of which is named.
+    name: "tabs-as-list",
+    setup: ({ onLoad }) => onLoad({ filter: /@graphiql\/react\/dist\/components\/tabs\/index\.js$/ }, ({ path }) => ({
+      contents: replaced(readFileSync(path, "utf8"), [
+        ['role: "tab",', ""],
+        ['role: "tablist",', ""],
+        ['"aria-selected": isActive', '"aria-current": isActive ? "true" : undefined'],
+      ]),
+    })),
   }],
 };
 
@@ -69,6 +80,14 @@ for (const [name, entry] of [["index.html", "page"], ["graphiql.html", "graphiql
   writeFileSync(join(out, name), template.replace("<!-- assets -->", links.join("\n  ")));
 }
 writeFileSync(join(assets, "LICENSES.txt"), licenses([workers, pages]));
+
+function replaced(text, pairs) {
+  for (const [old, fresh] of pairs) {
+    if (text.split(old).length !== 2) throw new Error(`not once in the text: ${old}`);
+    text = text.replace(old, fresh);
+  }
+  return text;
+}
 
 /** Where the pages find what was made of an entry point, as a JavaScript string. */
 function url(result, entry, ending = ".js") {
