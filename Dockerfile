@@ -3,8 +3,8 @@ WORKDIR /src
 # The environment has no pip of its own, so none reaches the final image.
 RUN python -m venv --without-pip /opt/maquette
 COPY . .
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/maquette/bin/python install --no-compile .
+RUN --mount=type=cache,target=/pip-cache \
+    pip --cache-dir /pip-cache --python /opt/maquette/bin/python install --no-compile .
 # Of Tencent's SDK, which holds 390 MB of services, only those that Maquette may call.
 RUN find /opt/maquette/lib/python3.12/site-packages/tencentcloud -mindepth 1 -maxdepth 1 -type d \
     ! -name common ! -name ai3d ! -name aiart -exec rm -r {} +
