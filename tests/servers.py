@@ -25,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import pymysql
 import pytest
@@ -216,14 +216,15 @@ class MariaDB(Server):
             return False
         return True
 
-    def execute(self, sql: str) -> Sequence[tuple[object, ...]]:
-        """Run one statement outside any database; returns its rows."""
+    def execute(self, sql: str, database: str | None = None) -> Sequence[tuple[Any, ...]]:
+        """Run one statement, outside any database unless one is named; returns its rows."""
         with (
             pymysql.connect(
                 host="127.0.0.1",
                 port=self.port,
                 user=self.user,
                 password=self.password,
+                database=database,
                 connect_timeout=5,
                 read_timeout=30,
                 autocommit=True,

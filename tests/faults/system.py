@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import httpx
-import pymysql
 
 from tests.acceptance.program import ROOT
 from tests.faults.standins import OpenAIProcess, TencentProcess
@@ -143,21 +142,7 @@ class System:
 
     def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Asked past the wires."""
-        database = self.database_url.rpartition("/")[2]
-        with (
-            pymysql.connect(
-                host="127.0.0.1",
-                port=self.mariadb.port,
-                user=self.mariadb.user,
-                password=self.mariadb.password,
-                database=database,
-                read_timeout=30,
-                autocommit=True,
-            ) as connection,
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(sql)
-            return cursor.fetchall()
+        return self.mariadb.execute(sql, self.database_url.rpartition("/")[2])
 
     def stored(self) -> set[str]:
         """The keys in the bucket, asked past the wires."""
