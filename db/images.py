@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, select, update
 
-from db.jobs import Lease, LeaseLost, columns_to_take, end, take
-from db.log import Entry, append, append_all, lock_request, lock_requests_of_jobs, task_updated
+from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, take
+from db.log import Entry, append, append_all, lock_requests_of_jobs, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
@@ -79,7 +79,7 @@ async def claim(
 async def complete(database: Database, drawn: Drawn) -> None:
     """The image is there; raises `LeaseLost`."""
     async with database.transaction() as transaction:
-        request, told = await _locked(transaction, drawn.claim), Told(list)
+        request, told = await lock_request_of(transaction, drawn.claim.lease), Told(list)
         await _complete(transaction, [drawn], told)
         await _tell(transaction, {request.id: request}, told)
 
@@ -159,7 +159,7 @@ async def is_kept(database: Database, claim: ImageClaim) -> bool:
 async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
     """The image has failed for good; raises `LeaseLost`."""
     async with database.transaction() as transaction:
-        request = await _locked(transaction, claim)
+        request = await lock_request_of(transaction, claim.lease)
         await end(transaction, claim.lease, status=JobStatus.FAILED, failure=failure)
         await _move(
             transaction, [claim.image_id], ImageStatus.GENERATING, ImageStatus.FAILED, failure=encode_failure(failure)
@@ -221,13 +221,6 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
             *(await transaction.execute(select(*IMAGE_COLUMNS).where(generated_images.c.id == image_id))).one()
         )
     return retried, str(job_id)
-
-
-async def _locked(transaction: Transaction, claim: ImageClaim) -> Request:
-    request = await lock_request(transaction, claim.lease.request_id)
-    if request is None:
-        raise LeaseLost(claim.lease.job_id)
-    return request
 
 
 async def _move(

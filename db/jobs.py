@@ -18,7 +18,8 @@ from sqlalchemy import Column, ColumnElement, Table, Update, and_, bindparam, fu
 from db import slots
 from db.due import come, due, has_come, is_due
 from db.files import claim_folder, give_up
-from db.records import encode_failure
+from db.log import lock_request
+from db.records import Request, encode_failure
 from db.session import Database, Transaction
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
@@ -52,6 +53,28 @@ class Lease:
 
 class LeaseLost(Exception):
     """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
+
+
+def new_job(job_id: str, request_id: str, max_attempts: int, now: datetime) -> dict[str, Any]:
+    """The row of a job that is about to be sent, but for what it makes."""
+    return {
+        "id": job_id,
+        "request_id": request_id,
+        "status": JobStatus.PENDING,
+        "attempts": 0,
+        "max_attempts": max_attempts,
+        "available_at": now,
+        "sent_at": now,
+        "created_at": now,
+    }
+
+
+async def lock_request_of(transaction: Transaction, lease: Lease) -> Request:
+    """Lock the request of a job in hand; raises `LeaseLost` if it is gone."""
+    request = await lock_request(transaction, lease.request_id)
+    if request is None:
+        raise LeaseLost(lease.job_id)
+    return request
 
 
 def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[Any]]:
@@ -143,7 +166,7 @@ async def _take_over(
 async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
     """Keep the job for another `lease_seconds`; raises `LeaseLost`."""
     expires = utc_now() + timedelta(seconds=lease_seconds)
-    await _write(database, lease, lease_expires_at=expires)
+    await write(database, lease, lease_expires_at=expires)
 
 
 async def back_off(database: Database, lease: Lease, failure: Failure, seconds: float, *, counts: bool) -> None:
@@ -153,7 +176,7 @@ async def back_off(database: Database, lease: Lease, failure: Failure, seconds: 
     account meanwhile, so that the others do not ask in vain one after another.
     """
     again = utc_now() + timedelta(seconds=seconds)
-    await _write(
+    await write(
         database,
         lease,
         given_up=failure.code in MAY_HAVE_STORED,
@@ -169,7 +192,7 @@ async def back_off(database: Database, lease: Lease, failure: Failure, seconds: 
 
 async def give_back(database: Database, lease: Lease) -> None:
     """Give the job back undone, because this worker stops; raises `LeaseLost`. The next sweep sends it."""
-    await _write(
+    await write(
         database,
         lease,
         given_up=True,
@@ -233,7 +256,8 @@ async def cancel(transaction: Transaction, table: Table, subject: Column[str], r
     )
 
 
-async def _write(database: Database, lease: Lease, *, given_up: bool = False, **values: Any) -> None:
+async def write(database: Database, lease: Lease, *, given_up: bool = False, **values: Any) -> None:
+    """Write to a job in hand, and have its files deleted if they are given up; raises `LeaseLost`."""
     async with database.transaction() as transaction:
         result = await transaction.execute(update(lease.table).where(lease.held).values(values))
         if result.rowcount != 1:

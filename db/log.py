@@ -100,11 +100,18 @@ async def append(
     selected_image_index: int | None = None,
 ) -> Request:
     """Append events to a locked request, and move its status with them if one is given; returns it as it is then."""
-    return (await append_all(transaction, [Entry(request, data, status, selected_image_index)]))[0]
+    now = await append_all(transaction, [Entry(request, data, status, selected_image_index)])
+    return replace(
+        request,
+        status=status or request.status,
+        selected_image_index=request.selected_image_index if selected_image_index is None else selected_image_index,
+        last_event_sequence=request.last_event_sequence + len(data),
+        updated_at=now,
+    )
 
 
-async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Request]:
-    """The same for several requests, each of them once."""
+async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
+    """The same for several requests, each of them once; returns when it happened."""
     now = utc_now()
     told = [
         RequestEvent(entry.request.id, entry.request.user_id, sequence, now, data)
@@ -134,18 +141,7 @@ async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> list
         result = await transaction.execute(_MOVE, {"request_ids": request_ids, **values})
         if result.rowcount != len(request_ids):
             raise IllegalMove(f"not all of {request_ids} were {old} under their own locks")
-    return [
-        replace(
-            entry.request,
-            status=entry.status or entry.request.status,
-            selected_image_index=(
-                entry.request.selected_image_index if entry.selected_image_index is None else entry.selected_image_index
-            ),
-            last_event_sequence=entry.request.last_event_sequence + len(entry.data),
-            updated_at=now,
-        )
-        for entry in entries
-    ]
+    return now
 
 
 def task_updated(status: RequestStatus) -> TaskUpdated:

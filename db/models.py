@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from db.jobs import Lease, LeaseLost, columns_to_take, end, take
-from db.log import append, lock_request, lock_requests_of_jobs, task_updated
+from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, new_job, take, write
+from db.log import append, lock_requests_of_jobs, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned
@@ -94,18 +94,7 @@ async def select_image(
         job_id = new_id("job")
         await transaction.execute(insert(models), {name: getattr(model, name) for name in Model.__slots__})
         await transaction.execute(
-            insert(model_generation_jobs),
-            {
-                "id": job_id,
-                "request_id": request_id,
-                "model_id": model.id,
-                "status": JobStatus.PENDING,
-                "attempts": 0,
-                "max_attempts": max_attempts,
-                "available_at": now,
-                "sent_at": now,
-                "created_at": now,
-            },
+            insert(model_generation_jobs), new_job(job_id, request_id, max_attempts, now) | {"model_id": model.id}
         )
         pending = RequestStatus.MODEL_PENDING
         request = await append(transaction, request, task_updated(pending), status=pending, selected_image_index=index)
@@ -170,17 +159,17 @@ async def claim(
 
 async def begin_submit(database: Database, claim: ModelClaim) -> None:
     """Note that the provider is about to be asked, so that a crash in between is seen; raises `LeaseLost`."""
-    await _note(database, claim, submit_begun_at=utc_now())
+    await write(database, claim.lease, submit_begun_at=utc_now())
 
 
 async def note_submitted(database: Database, claim: ModelClaim, provider_job_id: str) -> None:
     """Keep the provider's id of the job: whoever has it next resumes polling. Raises `LeaseLost`."""
-    await _note(database, claim, provider_job_id=provider_job_id, submitted_at=utc_now())
+    await write(database, claim.lease, provider_job_id=provider_job_id, submitted_at=utc_now())
 
 
 async def forget_submit(database: Database, claim: ModelClaim) -> None:
     """The provider refused, or its job is over: the next attempt submits anew. Raises `LeaseLost`."""
-    await _note(database, claim, submit_begun_at=None, provider_job_id=None, submitted_at=None)
+    await write(database, claim.lease, submit_begun_at=None, provider_job_id=None, submitted_at=None)
 
 
 async def report_progress(
@@ -188,7 +177,7 @@ async def report_progress(
 ) -> None:
     """Tell how far the model is; `progress` is 0 to 100 and must not fall. Raises `LeaseLost`."""
     async with database.transaction() as transaction:
-        request = await _locked(transaction, claim)
+        request = await lock_request_of(transaction, claim.lease)
         held = select(model_generation_jobs.c.id).where(claim.lease.held).exists()
         result = await transaction.execute(
             update(models)
@@ -206,7 +195,7 @@ async def complete(
     """The model's files are stored; raises `LeaseLost`."""
     now = utc_now()
     async with database.transaction() as transaction:
-        request = await _locked(transaction, claim)
+        request = await lock_request_of(transaction, claim.lease)
         await end(transaction, claim.lease, status=JobStatus.COMPLETED)
         await _move(
             transaction,
@@ -239,7 +228,7 @@ async def is_kept(database: Database, claim: ModelClaim) -> bool:
 async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:
     """The model has failed for good: the choice is the user's again. Raises `LeaseLost`."""
     async with database.transaction() as transaction:
-        request = await _locked(transaction, claim)
+        request = await lock_request_of(transaction, claim.lease)
         await end(transaction, claim.lease, status=JobStatus.FAILED, failure=failure)
         await _move(
             transaction,
@@ -258,20 +247,6 @@ async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:
 def _name(prompt: str) -> str:
     line = " ".join(prompt.split())
     return line if len(line) <= NAME_LENGTH else line[: NAME_LENGTH - 1].rstrip() + "…"
-
-
-async def _locked(transaction: Transaction, claim: ModelClaim) -> Request:
-    request = await lock_request(transaction, claim.lease.request_id)
-    if request is None:
-        raise LeaseLost(claim.lease.job_id)
-    return request
-
-
-async def _note(database: Database, claim: ModelClaim, **values: Any) -> None:
-    async with database.transaction() as transaction:
-        result = await transaction.execute(update(model_generation_jobs).where(claim.lease.held).values(values))
-        if result.rowcount != 1:
-            raise LeaseLost(claim.lease.job_id)
 
 
 async def _move(transaction: Transaction, model_id: str, old: ModelStatus, new: ModelStatus, **values: Any) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from db.files import give_up, request_folder
 from db.jobs import cancel as cancel_jobs
+from db.jobs import new_job
 from db.log import REQUEST_COLUMNS, append, lock_request, task_updated
 from db.records import Image, Request, columns_of, new_id
 from db.refusal import Refusal, Refused
@@ -25,7 +26,7 @@ from db.tables import (
     users,
 )
 from events.clock import utc_now
-from events.status import PHASES, ImageStatus, JobStatus, ModelStatus, RequestPhase, RequestStatus
+from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, RequestStatus
 
 PROMPT_LENGTH = 2_000
 IMAGE_COLUMNS = columns_of(Image, generated_images)
@@ -133,19 +134,7 @@ async def _insert(transaction: Transaction, news: Sequence[NewRequest], max_atte
             image_id, job_id = new_id("img"), new_id("job")
             image = {"id": image_id, "request_id": request.id, "index": index, "prompt": prompt}
             images.append(image | {"status": ImageStatus.PENDING})
-            jobs.append(
-                {
-                    "id": job_id,
-                    "request_id": request.id,
-                    "image_id": image_id,
-                    "status": JobStatus.PENDING,
-                    "attempts": 0,
-                    "max_attempts": max_attempts,
-                    "available_at": now,
-                    "sent_at": now,
-                    "created_at": now,
-                }
-            )
+            jobs.append(new_job(job_id, request.id, max_attempts, now) | {"image_id": image_id})
             made[-1][1].append(job_id)
     for table, rows in (
         (generation_requests, requests),
