@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import signal
 import socket
-import sys
 
 import structlog
 import uvicorn
 from starlette.applications import Starlette
 
 from server.app import end_streams, make_app
+from server.signals import NUMBERS
 from settings import SettingsError
 from tasks.actors import configured
 
@@ -31,6 +32,16 @@ class Server(uvicorn.Server):
         self._app = app
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def stop(*_: object) -> None:
+            # uvicorn raises the signal again once it has stopped serving; the rest is to end too.
+            if not self.started:
+                loop.call_soon_threadsafe(task.cancel)
+
+        for number in NUMBERS:
+            signal.signal(number, stop)
         async with self._app.router.lifespan_context(self._app):
             await super().serve(sockets)
 
@@ -62,10 +73,10 @@ def serve(host: str, port: int, *, work: bool) -> int:
     address, bound = listener.getsockname()[:2]
     log.info("serving", url=f"http://{f'[{address}]' if ':' in address else address}:{bound}")
     server = Server(config, app)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again once it has stopped serving; that is no failure, and the rest is to end too.
-        signal.signal(number, lambda *_: None if server.started else sys.exit(0))
-    server.run(sockets=[listener])
+    try:
+        server.run(sockets=[listener])
+    except asyncio.CancelledError:  # told to stop while it started
+        return 0
     return 0 if server.started else 1
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
-import signal
-import sys
 
 import structlog
 import uvloop
 
 from server.database import prepare_database
 from server.logs import configure
+from server.signals import NUMBERS
 from settings import SettingsError
 from tasks.actors import configured, queues
 from tasks.broker import QUEUES
@@ -34,19 +34,21 @@ def work(names: tuple[str, ...]) -> int:
         raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
     configure(configured)
     os.nice(NICENESS)
-    # While the database is waited for, there is nothing to be given back.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    # Told to stop while it starts, it is cancelled: there is nothing to be given back.
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
         runner.run(_work(names))
     return 0
 
 
 async def _work(names: tuple[str, ...]) -> None:
-    stop = asyncio.Event()
+    loop, task, stop = asyncio.get_running_loop(), asyncio.current_task(), asyncio.Event()
+    assert task is not None
+    for number in NUMBERS:
+        loop.add_signal_handler(number, task.cancel)
     async with open_resources(configured, queues, listen=False) as resources:
         await prepare_database(resources.database, configured)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        for number in NUMBERS:
+            loop.add_signal_handler(number, stop.set)
         async with sweeping(resources), working(resources, names):
             # What is there by now stays: collecting garbage need not look at it again and again.
             gc.collect()
