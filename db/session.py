@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -32,6 +33,20 @@ GIVE_UP = "SET SESSION /*!80000 wait_timeout = 30 */ /*M!100300 idle_transaction
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What is raised where the database does not answer."""
+
+
+class _SQLiteConnection(sqlite3.Connection):
+    """Lets go of the write lock when it is closed.
+
+    Who is cancelled amid a transaction may leave a statement that is not read to its end, and SQLite keeps a closed
+    connection with its locks for as long as there is one: until Python collects it.
+    """
+
+    def close(self) -> None:
+        try:
+            self.rollback()
+        finally:
+            super().close()
 
 
 class Transaction:
@@ -95,7 +110,12 @@ def is_unavailable(error: BaseException) -> bool:
 
 def _engine(url: str, isolation_level: Any) -> AsyncEngine:
     if url.startswith("sqlite"):
-        engine = create_async_engine(url, isolation_level=isolation_level, pool_timeout=POOL_TIMEOUT_SECONDS)
+        engine = create_async_engine(
+            url,
+            isolation_level=isolation_level,
+            pool_timeout=POOL_TIMEOUT_SECONDS,
+            connect_args={"factory": _SQLiteConnection},
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         return engine
     engine = create_async_engine(
