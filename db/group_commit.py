@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -22,32 +23,43 @@ QUIET_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Item, Result]):
+    item: Item
+    shared: asyncio.Future[tuple[Result] | None]
+    patient_until: float
+
+
 class GroupCommit(Generic[Item, Result]):
     """Gathers what comes while a transaction is under way, and writes it all in the next one.
 
     `together` writes items and returns their results by position. What it leaves out, as it would have to wait for
-    somebody's lock, and everything where it fails, is written `alone`: so no item waits for the lock of another, and
-    none fails for the fault of another. Belongs to one event loop.
+    somebody's lock, goes with the next transactions for `patience` seconds, and is then written `alone`, as is
+    everything where `together` fails: so no item waits for the lock of another, and none fails for the fault of
+    another. Belongs to one event loop.
     """
 
     def __init__(
         self,
         together: Callable[[Sequence[Item]], Awaitable[Mapping[int, Result]]],
         alone: Callable[[Item], Awaitable[Result]],
+        patience: float = 0.0,
     ) -> None:
         self._together = together
         self._alone = alone
-        self._waiting: list[tuple[Item, asyncio.Future[tuple[Result] | None]]] = []
+        self._patience = patience
+        self._waiting: list[_Waiting[Item, Result]] = []
         self._writing: asyncio.Task[None] | None = None
         self._ended_at = -math.inf
 
     async def __call__(self, item: Item) -> Result:
         """Write an item; raises what `alone` raises. Who is cancelled may have written all the same."""
-        shared: asyncio.Future[tuple[Result] | None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, shared))
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(item, loop.create_future(), loop.time() + self._patience)
+        self._waiting.append(waiting)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
-        written = await shared
+        written = await waiting.shared
         return await self._alone(item) if written is None else written[0]
 
     async def _write(self) -> None:
@@ -57,16 +69,24 @@ class GroupCommit(Generic[Item, Result]):
                 if loop.time() - self._ended_at < QUIET_SECONDS:
                     await asyncio.sleep(GATHERING_SECONDS)
                 batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
+                patient_at = math.inf
                 results: Mapping[int, Result] = {}
                 try:
-                    results = await self._together([item for item, _ in batch])
+                    results = await self._together([waiting.item for waiting in batch])
+                    patient_at = loop.time()
                 except Exception as error:  # whoever it concerns will meet it alone
                     log.info("a shared transaction failed; its items are written alone", error=repr(error))
                 finally:
                     # Also when this process stops: whoever waits goes on alone.
-                    for position, (_, shared) in enumerate(batch):
-                        if not shared.done():
-                            shared.set_result((results[position],) if position in results else None)
+                    for position, waiting in enumerate(batch):
+                        if waiting.shared.done():
+                            continue
+                        if position in results:
+                            waiting.shared.set_result((results[position],))
+                        elif patient_at < waiting.patient_until:
+                            self._waiting.append(waiting)
+                        else:
+                            waiting.shared.set_result(None)
                 self._ended_at = loop.time()
         finally:
             self._writing = None

@@ -87,10 +87,7 @@ async def complete(database: Database, drawn: Drawn) -> None:
 async def write_together(
     database: Database, lease_seconds: float, seconds: float, items: Sequence[str | Drawn]
 ) -> dict[int, ImageClaim | None]:
-    """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them.
-
-    Left out are those whose requests somebody else has locked, and claims that come to nothing.
-    """
+    """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them."""
     job_ids = [item if isinstance(item, str) else item.claim.lease.job_id for item in items]
     async with database.transaction() as transaction:
         requests = await lock_requests_of_jobs(transaction, image_generation_jobs, job_ids, wait=False)
@@ -100,9 +97,9 @@ async def write_together(
         wanted = [item for item in items if isinstance(item, str)]
         claims = await _claim(transaction, requests, wanted, lease_seconds, seconds, told)
         await _tell(transaction, requests, told)
+    written: dict[int, ImageClaim | None] = {items.index(item): None for item in drawn}
     # Of messages of the same job, the first one has it.
-    claimed = {items.index(job_id): claim for job_id, claim in claims.items()}
-    return claimed | {items.index(item): None for item in drawn}
+    return written | {items.index(job_id): claim for job_id, claim in claims.items()}
 
 
 async def _claim(
@@ -112,8 +109,8 @@ async def _claim(
     lease_seconds: float,
     seconds: float,
     told: Told,
-) -> dict[str, ImageClaim]:
-    """Claim those of the jobs whose requests are locked here."""
+) -> dict[str, ImageClaim | None]:
+    """Claim those of the jobs whose requests are locked here; None for one that is not to be done."""
     if not (requests and job_ids):
         return {}
     rows = [
@@ -126,7 +123,8 @@ async def _claim(
         await _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
     for row in begun:
         told[row.request_id].append(ImageGenerating(row.subject_id, row.image_index, row.prompt))
-    return {row.id: ImageClaim(leases[row.id], row.subject_id, row.image_index, row.prompt) for row in taken}
+    claims = {row.id: ImageClaim(leases[row.id], row.subject_id, row.image_index, row.prompt) for row in taken}
+    return {row.id: claims.get(row.id) for row in rows}
 
 
 async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told) -> None:

@@ -15,6 +15,9 @@ from settings import Settings
 from storage import Storage
 from tasks.resources import Resources
 
+PATIENCE_SECONDS = 0.1
+"""Images of one request are drawn by several workers: none has its lock for longer than a transaction takes."""
+
 
 @dataclass(frozen=True)
 class WorkerContext:
@@ -55,7 +58,7 @@ class WorkerContext:
             await images.complete(self.database, item)
             return None
 
-        return GroupCommit(partial(images.write_together, self.database, *seconds), alone)
+        return GroupCommit(partial(images.write_together, self.database, *seconds), alone, PATIENCE_SECONDS)
 
     @property
     def storage(self) -> Storage:

@@ -54,7 +54,7 @@ async def test_who_is_cancelled_amid_a_transaction_leaves_no_lock(tmp_path: Path
     """On SQLite, wherever that is: nobody else writes until the lock is free."""
     url = sqlite_url(tmp_path)
     await asyncio.to_thread(migrated, url)
-    pauses = random.Random(7)  # noqa: S311  # where they are cancelled, not a secret
+    pauses = random.Random(7)  # where they are cancelled, not a secret
     # What only the collector would free stays.
     gc.disable()
     try:

@@ -19,6 +19,7 @@ class Ledger:
         self.locked, self.refused = locked, refused
         self.batches: list[list[int]] = []
         self.written: list[int] = []
+        self.alone_written: list[int] = []
         self.busy = 0
         self.begun = asyncio.Event()
 
@@ -40,6 +41,7 @@ class Ledger:
         if item in self.refused:
             raise ValueError(f"{item} refused")
         self.written.append(item)
+        self.alone_written.append(item)
         return str(item)
 
 
@@ -83,3 +85,22 @@ async def test_one_who_leaves_does_not_hold_up_the_others() -> None:
     assert await staying == "2"
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_what_is_locked_goes_with_the_next_transaction() -> None:
+    ledger = Ledger(locked=frozenset({1}))
+    group = GroupCommit(ledger.together, ledger.alone, patience=60)
+    locked, free = asyncio.create_task(group(1)), asyncio.create_task(group(2))
+    assert await free == "2"
+    ledger.locked = frozenset()
+    assert await locked == "1"
+    assert ledger.batches[0] == [1, 2]
+    assert ledger.batches[-1] == [1]
+    assert ledger.alone_written == []
+
+
+async def test_patience_ends() -> None:
+    ledger = Ledger(locked=frozenset({1}))
+    assert await GroupCommit(ledger.together, ledger.alone, patience=0.02)(1) == "1"
+    assert len(ledger.batches) > 1
+    assert ledger.alone_written == [1]
