@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left
 from collections import Counter
@@ -144,8 +145,7 @@ def check(
     sizes = _defaults(operation)
     for name in document.page_variables:
         if name in variables:
-            value = variables[name]
-            sizes[name] = value if isinstance(value, int) else None
+            sizes[name] = _page_size(variables[name])
     pages = tuple((name, sizes.get(name)) for name in document.page_variables)
     _check_cost(schema, document, operation.name.value if operation.name else None, pages, limits)
 
@@ -162,6 +162,11 @@ def _check_cost(
         check_cost(schema, document.node, document.operations[name], dict(pages), limits)
     except GraphQLError as error:
         raise Refused(error) from None
+
+
+def _page_size(value: Any) -> PageSize:
+    """The number that GraphQL takes a variable for: 100.0 is an `Int` as well. What is none is refused later."""
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def _defaults(operation: OperationDefinitionNode) -> dict[str, PageSize]:

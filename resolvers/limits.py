@@ -37,6 +37,21 @@ OTHER_SIZE = 10
 LARGEST_PAGE = 500
 """More is refused by the fields themselves."""
 
+LARGEST_TYPE = {
+    "types": 100,
+    "directives": 10,
+    "fields": 20,
+    "args": 6,
+    "inputFields": 6,
+    "enumValues": 30,
+    "interfaces": 2,
+    "possibleTypes": 10,
+}
+"""The lists of introspection at their longest; a test holds them against the schema."""
+TYPICAL_TYPE = {"fields": 4, "args": 1, "inputFields": 1, "enumValues": 2, "interfaces": 1, "possibleTypes": 1}
+"""The same as they are on average over all types."""
+MEMBERS = {"fields", "args", "inputFields", "enumValues"}
+
 PageSize = int | None
 Variables = Mapping[str, PageSize]
 """The variables that page sizes are taken from."""
@@ -179,10 +194,7 @@ def check_cost(
 
 
 class _Cost:
-    """How many fields a valid operation may give, lists at their longest.
-
-    Introspection is free: one of graphql-core's rules bounds its depth.
-    """
+    """How many fields a valid operation may give, lists at their longest."""
 
     def __init__(
         self,
@@ -200,6 +212,7 @@ class _Cost:
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._known: dict[tuple[str, PageSize], int] = {}
+        self._introspected: dict[tuple[str, bool], int] = {}
 
     def total(self) -> int:
         root = self._schema.get_root_type(self._operation.operation)
@@ -242,8 +255,10 @@ class _Cost:
 
     def _of_field(self, node: FieldNode, parent: GraphQLType, page: PageSize) -> int:
         name = node.name.value
-        if name.startswith("__") or node.selection_set is None:
+        if node.selection_set is None:
             return 1
+        if name.startswith("__"):
+            return 1 + self._of_introspection(node.selection_set, typical=False)
         field: GraphQLField = parent.fields[name]  # type: ignore[attr-defined]  # only types with fields have selections
         own = self._page(node, field)
         size = 1
@@ -251,6 +266,29 @@ class _Cost:
             size = next((found for found in (own, page) if found is not None), ASSUMED_SIZES.get(name, OTHER_SIZE))
             own = None
         return 1 + size * self._of(node.selection_set, get_named_type(field.type), own)
+
+    def _of_introspection(self, selections: SelectionSetNode, *, typical: bool) -> int:
+        """The same of what tells of types: `typical` below the list of all of them."""
+        cost = 0
+        sizes = TYPICAL_TYPE if typical else LARGEST_TYPE
+        for selection in selections.selections:
+            if isinstance(selection, FragmentSpreadNode):
+                key = (selection.name.value, typical)
+                if key not in self._introspected:
+                    within = self._fragments[selection.name.value].selection_set
+                    self._introspected[key] = self._of_introspection(within, typical=typical)
+                cost += self._introspected[key]
+                continue
+            nested = _nested(selection)
+            if isinstance(selection, FieldNode):
+                name = selection.name.value
+                cost += 1
+                if nested is not None:
+                    below = name == "types" or (typical and name in MEMBERS)
+                    cost += sizes.get(name, 1) * self._of_introspection(nested, typical=below)
+            elif nested is not None:
+                cost += self._of_introspection(nested, typical=typical)
+        return cost
 
     def _page(self, node: FieldNode, field: GraphQLField) -> PageSize:
         """How many a field gives at most, if it says so."""

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
-from graphql import get_introspection_query
+from graphql import get_introspection_query, graphql_sync
 
-from resolvers import documents
+from resolvers import documents, schema
 from resolvers.documents import Refused
-from resolvers.limits import Limits
+from resolvers.limits import LARGEST_TYPE, TYPICAL_TYPE, Limits
 from resolvers.operations import prepare
 
 LIMITS = Limits(depth=16, aliases=30, directives=30, tokens=1_000, cost=40_000)
@@ -22,6 +23,17 @@ def codes(text, name=None, variables=None, limits=LIMITS):
 def bomb(size):
     fragments = "".join(f"fragment f{n} on Viewer {{ ...f{n + 1} ...f{n + 1} }}" for n in range(size))
     return f"{{ viewer {{ ...f0 }} }} {fragments} fragment f{size} on Viewer {{ id }}"
+
+
+def types_of_types():
+    """Few words, and an answer of 46 MB."""
+    of_fields = " ".join(f"a{n}: fields {{ ...F }}" for n in range(14))
+    of_inner = " ".join(f"b{n}: fields {{ name description type {{ name kind }} }}" for n in range(14))
+    wrapped = "type { ...G ofType { ...G ofType { ...G } } }"
+    return (
+        f"{{ __schema {{ types {{ ...T }} }} }} fragment T on __Type {{ {of_fields} }}"
+        f"fragment F on __Field {{ {wrapped} args {{ {wrapped} }} }} fragment G on __Type {{ {of_inner} }}"
+    )
 
 
 HOSTILE = {
@@ -39,6 +51,7 @@ HOSTILE = {
     + "fragment f30 on Query { a }",
     "nested lists": "{ a(b: " + "[" * 400 + "]" * 400 + ") }",
     "nested types": "query($a: " + "[" * 400 + "Int" + "]" * 400 + ") { a }",
+    "types of types": types_of_types(),
     "pages": "{ requests(first: 100) { edges { node {" + "models { request {" * 5 + "id" + "} }" * 5 + "} } } }",
     "events": "{ requests(first: 100) { edges { node { events(first: 500) { id } } } } }",
 }
@@ -90,6 +103,26 @@ def test_pages_cost_what_the_variables_say():
     prepare(text, None, {"first": None}, LIMITS)
     # What does not fit is for the execution to say.
     prepare(text, None, {"first": "a"}, LIMITS)
+
+
+def test_a_whole_number_may_be_written_as_a_fraction():
+    text = "query($n: Int) { requests(first: $n) { edges { node { events(first: $n) { sequence } } } } }"
+    limits = replace(LIMITS, cost=5_000)
+    prepare(text, None, {"n": 20.0}, limits)
+    assert codes(text, variables={"n": 100.0}, limits=limits) == {"QUERY_TOO_COMPLEX"}
+
+
+def test_the_lists_of_introspection_are_no_longer_than_assumed():
+    shown = graphql_sync(schema.graphql, get_introspection_query()).data
+    types = shown["__schema"]["types"]
+    fields = [field for type_ in types for field in type_["fields"] or []]
+    for name in ("fields", "inputFields", "enumValues", "interfaces", "possibleTypes"):
+        lengths = [len(type_[name] or []) for type_ in types]
+        assert max(lengths) <= LARGEST_TYPE[name]
+        assert sum(lengths) <= TYPICAL_TYPE[name] * len(types)
+    assert len(types) <= LARGEST_TYPE["types"]
+    assert max(len(field["args"]) for field in fields) <= LARGEST_TYPE["args"]
+    assert sum(len(field["args"]) for field in fields) <= TYPICAL_TYPE["args"] * len(fields)
 
 
 def test_introspection_passes():
