@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     max_active_requests: int = Field(20, ge=0)
 
+    max_header_bytes: int = Field(64 << 10, ge=1024)
     max_body_bytes: int = Field(128 << 10, ge=1024)
     max_message_bytes: int = Field(128 << 10, ge=1024)
     max_query_depth: int = Field(16, ge=1)
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     max_subscriptions_per_connection: int = Field(100, ge=1)
     persisted_query_bytes: int = Field(8 << 20, ge=0)
     request_timeout_seconds: Seconds = 30
+    header_timeout_seconds: Seconds = 10
     init_timeout_seconds: Seconds = 10
     slow_client_seconds: Seconds = 20
 
@@ -228,6 +230,12 @@ class Settings(BaseSettings):
     def authenticates(self) -> bool:
         """Whether callers show tokens. Without, there is one user, `local`."""
         return self.jwt_secret is not None or self.jwt_jwks_url is not None
+
+    @property
+    def secrets(self) -> list[SecretStr]:
+        """What must be shown to nobody."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return [value for value in values if isinstance(value, SecretStr)]
 
     @property
     def is_sqlite(self) -> bool:

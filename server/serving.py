@@ -12,6 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.app import end_streams, make_app
+from server.heads import HttpProtocol
 from server.signals import NUMBERS
 from settings import SettingsError
 from tasks.actors import configured
@@ -63,6 +64,7 @@ def serve(host: str, port: int, *, work: bool) -> int:
     app = make_app(work=work)
     config = uvicorn.Config(
         app,
+        http=HttpProtocol,
         log_config=None,
         access_log=False,
         ws_per_message_deflate=False,

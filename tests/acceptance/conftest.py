@@ -114,7 +114,12 @@ def openai() -> Iterator[OpenAI]:
 @pytest.fixture(scope="session")
 def face(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """An embedded program that is not patient, for what clients meet whichever way it is run."""
-    patience = {"MAX_ACTIVE_REQUESTS": "0", "INIT_TIMEOUT_SECONDS": "1", "SLOW_CLIENT_SECONDS": "1"}
+    patience = {
+        "MAX_ACTIVE_REQUESTS": "0",
+        "INIT_TIMEOUT_SECONDS": "1",
+        "HEADER_TIMEOUT_SECONDS": "1",
+        "SLOW_CLIENT_SECONDS": "1",
+    }
     with running(tmp_path_factory.mktemp("face"), patience, served=False) as program:
         yield program
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -323,3 +325,50 @@ async def test_a_database_that_is_away_is_told_of(tmp_path: Any, connect: Connec
         plain = await client.http.get("/requests/req_1/events")
         assert plain.status_code == 503
         assert "generation_requests" not in plain.text
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + b"a" * 70_000,
+        b"GET / HTTP/1.1\r\n" + b"X-Large: " + b"a" * 70_000,
+        b"GET / HTTP/1.1\r\n" + b"X-Many: a\r\n" * 7_000,
+    ],
+    ids=["address", "header", "headers"],
+)
+async def test_a_head_has_a_bound(face: Program, head: bytes) -> None:
+    assert (await _answer(face, head)).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("head", [b"", b"GET / HTTP/1.1\r\nX-Never: "], ids=["nothing", "half"])
+async def test_a_head_has_its_time(face: Program, head: bytes) -> None:
+    assert (await _answer(face, head)).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_head_after_an_answer_has_its_time(face: Program) -> None:
+    whole = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    answer = await _answer(face, whole + whole + b"GET / HTTP/1.1\r\nX-Never: ")
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert b"HTTP/1.1 408 " in answer
+
+
+async def _answer(face: Program, sent: bytes) -> bytes:
+    """All that comes until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+    async with asyncio.timeout(20):
+        with contextlib.suppress(ConnectionError):
+            writer.write(sent)
+            await writer.drain()
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_batch_is_said_to_be_none(client: Client) -> None:
+    response = await post(client, b'[{"query": "{ viewer { id } }"}]')
+    assert "Batches are not taken: send one operation" in response.json()["errors"][0]["message"]
+
+
+async def test_what_is_no_cursor_is_refused(client: Client) -> None:
+    response = await post(client, b'{"query": "{ requests(after: \\"zzz\\") { edges { cursor } } }"}')
+    assert "is no cursor of this list" in response.json()["errors"][0]["message"]
