@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -164,6 +164,14 @@ async def _free_places(transaction: Transaction, user_ids: Collection[str], limi
     return {user_id: limit - active.get(user_id, 0) for user_id in locked}
 
 
+async def check_room(database: Database, user_id: str, limit: int) -> None:
+    """Raise `Refused` if the user has `limit` requests under way, before anything is paid for a new one."""
+    if limit == 0:
+        return
+    async with database.reading() as connection:
+        _refuse_if_full(await connection.scalar(_active(user_id)), limit)
+
+
 async def check_quota(transaction: Transaction, user_id: str, limit: int) -> None:
     """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here."""
     if limit == 0:
@@ -174,11 +182,15 @@ async def check_quota(transaction: Transaction, user_id: str, limit: int) -> Non
     else:
         # The update of a duplicate takes the row's lock, and changes nothing.
         await transaction.execute(mysql_insert(users).values(row).on_duplicate_key_update(id=users.c.id))
-    active = await transaction.connection.scalar(
-        select(func.count())
-        .select_from(generation_requests)
-        .where(generation_requests.c.user_id == user_id, generation_requests.c.status.in_(ACTIVE))
-    )
+    _refuse_if_full(await transaction.connection.scalar(_active(user_id)), limit)
+
+
+def _active(user_id: str) -> Select[int]:
+    columns = generation_requests.c
+    return select(func.count(columns.id)).where(columns.user_id == user_id, columns.status.in_(ACTIVE))
+
+
+def _refuse_if_full(active: int | None, limit: int) -> None:
     if active is not None and active >= limit:
         raise Refused(
             Refusal.QUOTA_EXCEEDED,

@@ -7,12 +7,17 @@ from pydantic import SecretStr
 LONGEST = 200
 
 
+def shown(text: str, longest: int, *secrets: SecretStr | None) -> str:
+    """`text` on one line, no longer than `longest` characters, without the secrets."""
+    for secret in secrets:
+        if secret is not None:
+            text = text.replace(secret.get_secret_value(), "***")
+    line = " ".join(text[: 10 * longest].split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
 def quote(text: object, *secrets: SecretStr | None) -> str:
     """`: "text"`, to follow a sentence; empty where `text` is no text."""
     if not isinstance(text, str) or not text.strip():
         return ""
-    for secret in secrets:
-        if secret is not None:
-            text = text.replace(secret.get_secret_value(), "***")
-    line = " ".join(text.split())
-    return f': "{line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"}"'
+    return f': "{shown(text, LONGEST, *secrets)}"'

@@ -36,6 +36,8 @@ from schema.errors import ErrorCode, api_error, bad_input
 CACHED_DOCUMENTS = 128
 CACHED_COSTS = 128
 MOST_ERRORS = 10
+LONGEST_MESSAGE = 300
+LONGEST_NAME = 100
 NEW_LINE = re.compile(r"\r\n|[\n\r]")
 
 
@@ -100,7 +102,7 @@ def choose(document: Document, name: str | None) -> OperationDefinitionNode:
             raise _unknown("The document has no operation.")
         raise _unknown("The document has several operations: say which by `operationName`.")
     if name not in document.operations:
-        raise _unknown(f'The document has no operation named "{name}".')
+        raise _unknown(f'The document has no operation named "{name[:LONGEST_NAME]}".')
     return document.operations[name]
 
 
@@ -188,8 +190,10 @@ def _syntax_error(error: GraphQLSyntaxError) -> GraphQLError:
 
 
 def _with_code(error: GraphQLError, code: ErrorCode, message: str | None = None) -> GraphQLError:
+    message = message or error.message
     return GraphQLError(
-        message or error.message,
+        # It may repeat what was sent.
+        message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…",
         nodes=error.nodes,
         source=error.source,
         positions=error.positions,

@@ -71,6 +71,8 @@ async def _create(context: Context, input: CreateRequestInput) -> CreateRequestP
         same = await requests.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
         if same is not None:
             return CreateRequestPayload(request=GenerationRequest.of(same))
+    if input.optimize_prompt:
+        await requests.check_room(context.database, user_id, context.resources.settings.max_active_requests)
     optimized = await context.optimizer.improve(prompt, optimize=input.optimize_prompt)
     new = NewRequest(user_id, prompt, input.optimize_prompt, key, optimized.prompt, optimized.variants)
     request, jobs = await context.resources.create_request(new)

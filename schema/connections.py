@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from schema.errors import bad_input
 from schema.types import GenerationRequest, Model
 
 PAGE_LIMIT = 100
-CURSOR_LENGTH = 40
+CURSOR = re.compile(r"[a-z]+_[0-9a-z]{26}")
 
 
 @strawberry.type(description="Where a page stands in its list.")
@@ -63,7 +64,7 @@ def window(first: int | None, after: str | None, last: int | None, before: str |
         if count is not None and not 0 <= count <= PAGE_LIMIT:
             raise bad_input(f"`{name}` must be between 0 and {PAGE_LIMIT}.")
     for name, cursor in (("after", after), ("before", before)):
-        if cursor is not None and not (cursor.isascii() and 1 <= len(cursor) <= CURSOR_LENGTH):
+        if cursor is not None and not CURSOR.fullmatch(cursor):
             raise bad_input(f"`{name}` is no cursor of this list; take it from `pageInfo` or an edge.")
     if last is not None:
         return Window(last, after, before, from_end=True)

@@ -16,6 +16,7 @@ SECRET_ALGORITHMS = ["HS256"]
 KEY_SET_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 CLOCK_SKEW_SECONDS = 10
 USER_ID_LENGTH = 255
+LONGEST_ERROR = 200
 NEVER = 2**40
 """Unix time. No timer can wait for what lies beyond."""
 
@@ -56,9 +57,13 @@ class Authenticator:
             return self._decode(token, key, KEY_SET_ALGORITHMS)
         except jwt.ExpiredSignatureError:
             raise Unauthenticated("The token has expired. Get a new one.") from None
+        except jwt.InvalidSignatureError:
+            raise Unauthenticated("The token is not accepted: its signature is not right.") from None
+        except jwt.DecodeError:
+            raise Unauthenticated("The token is not accepted: it is no JSON Web Token.") from None
         # A signed claim may still be no number, or no finite one.
         except (jwt.PyJWTError, UnknownKey, ValueError, OverflowError) as error:
-            raise Unauthenticated(f"The token is not accepted: {error}.") from None
+            raise Unauthenticated(f"The token is not accepted: {str(error)[:LONGEST_ERROR]}.") from None
 
     def _decode(self, token: str, key: Any, algorithms: list[str]) -> dict[str, Any]:
         return jwt.decode(
@@ -74,7 +79,7 @@ class Authenticator:
 
 def _caller(claims: dict[str, Any]) -> Caller:
     user_id = claims["sub"]
-    if not isinstance(user_id, str) or not 1 <= len(user_id) <= USER_ID_LENGTH:
-        raise Unauthenticated(f"The token's `sub` must be text of 1 to {USER_ID_LENGTH} characters.")
+    if not isinstance(user_id, str) or not 1 <= len(user_id) <= USER_ID_LENGTH or not user_id.isprintable():
+        raise Unauthenticated(f"The token's `sub` must be text of 1 to {USER_ID_LENGTH} printable characters.")
     expires_at = min(int(claims["exp"]) + CLOCK_SKEW_SECONDS, NEVER) if "exp" in claims else None
     return Caller(user_id, claims.get("role") == "operator", expires_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+import structlog
 from redis.asyncio import Redis
 from sqlalchemy import text
 from starlette.requests import Request
@@ -15,15 +16,23 @@ from tasks.resources import Resources
 
 CHECK_SECONDS = 3.0
 
+log = structlog.get_logger(__name__)
+
 
 async def healthz(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
 async def readyz(request: Request) -> JSONResponse:
-    checks = await check_all(State.of(request).resources)
+    state = State.of(request)
+    checks = await check_all(state.resources)
     ready = all(problem is None for problem in checks.values())
-    body = {"status": "ok" if ready else "unavailable", **{name: problem or "ok" for name, problem in checks.items()}}
+    if not ready:
+        log.warning("not ready", **{name: problem for name, problem in checks.items() if problem})
+    # What is wrong may name hosts, users and folders, and where there are users, all of them may ask here.
+    hidden = "unavailable; the log says why" if state.resources.settings.authenticates else None
+    found = {name: (hidden or problem) if problem else "ok" for name, problem in checks.items()}
+    body = {"status": "ok" if ready else "unavailable", **found}
     return JSONResponse(body, status_code=200 if ready else 503)
 
 

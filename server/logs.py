@@ -10,7 +10,12 @@ from structlog.types import Processor
 
 from settings import Settings
 
-QUIET = ("httpx", "httpcore", "botocore", "boto3", "s3transfer", "urllib3", "alembic", "dramatiq", "asyncio", "PIL")
+QUIET = (
+    "httpx", "httpcore", "botocore", "boto3", "s3transfer", "urllib3", "alembic", "dramatiq", "asyncio", "PIL",
+    "aiosqlite", "aiomysql", "sqlalchemy", "tencentcloud_sdk_common",
+)  # fmt: skip
+DISCREET = ("uvicorn", "uvicorn.error")
+"""Their DEBUG shows headers and frames, tokens among them."""
 
 
 def configure(settings: Settings) -> None:
@@ -48,3 +53,5 @@ def configure(settings: Settings) -> None:
     root.setLevel(settings.log_level)
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in DISCREET:
+        logging.getLogger(name).setLevel(max(logging.INFO, root.level))

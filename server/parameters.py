@@ -32,7 +32,8 @@ def decode(text: bytes | str, kind: Any) -> Any:
     except UnicodeError:
         raise Malformed("JSON must be in UTF-8") from None
     except msgspec.MsgspecError as error:
-        raise Malformed(str(error)) from None
+        batched = str(error) == "Expected `object`, got `array`"
+        raise Malformed("Batches are not taken: send one operation" if batched else str(error)) from None
     except RecursionError:
         raise Malformed("JSON is nested too deeply") from None
 

@@ -6,6 +6,7 @@ https://www.apollographql.com/docs/apollo-server/performance/apq
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from resolvers.documents import Refused
 from schema.errors import bad_input
 
 VERSION = 1
+ENTRY_BYTES = 300
 
 
 class PersistedQueries:
@@ -52,11 +54,16 @@ class PersistedQueries:
     def keep(self, digest: str, text: str) -> None:
         if digest not in self._texts:
             self._texts[digest] = text
-            self._size += len(text)
+            self._size += _size(text)
         self._texts.move_to_end(digest)
         while self._size > self._limit:
             _, dropped = self._texts.popitem(last=False)
-            self._size -= len(dropped)
+            self._size -= _size(dropped)
+
+
+def _size(text: str) -> int:
+    """The bytes that a query takes here, with its hash and their places."""
+    return sys.getsizeof(text) + ENTRY_BYTES
 
 
 def _refused(message: str, code: str) -> Refused:

@@ -20,6 +20,7 @@ from server.state import State
 from server.streaming import Stream
 
 LARGEST_CURSOR = 2**31 - 1
+CURSOR_LENGTH = 20
 
 
 class Endpoint:
@@ -56,7 +57,7 @@ async def events(request: Request) -> ASGIApp:
 
 def _cursor(request: Request) -> int:
     text = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
-    if not (text.isascii() and text.isdigit() and int(text[:20]) <= LARGEST_CURSOR):
+    if not (text.isascii() and text.isdigit() and len(text) <= CURSOR_LENGTH and int(text) <= LARGEST_CURSOR):
         raise HTTPException(400, "The cursor must be the number of an event: the `id:` that came last.")
     return int(text)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import structlog
 from dramatiq import Message
+from pydantic import SecretStr
 
 from db import files, jobs
 from db.jobs import Lease, LeaseLost
@@ -18,6 +19,7 @@ from db.session import is_unavailable
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
 from providers.protocol import ProviderError
+from providers.quote import LONGEST, shown
 from storage import StorageUnavailable
 from tasks.worker_context import WorkerContext
 
@@ -25,6 +27,7 @@ RENEWALS_PER_LEASE = 3
 BUSY_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 DATABASE_PAUSE_SECONDS = 0.5
+LONGEST_MESSAGE = 1_000
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +63,7 @@ async def attempt(
             await patiently(lambda: jobs.give_back(context.database, lease), context.stopping)
             logger.info("job given back")
         except Exception as error:  # whatever went wrong, the job must not hang
-            failure, retry_after = _failure(error)
+            failure, retry_after = _failure(error, context.settings.secrets)
             if failure.code is FailureCode.INTERNAL:
                 logger.exception("job failed unexpectedly", exc_info=error)
             await patiently(lambda: _after_failure(context, lease, failure, retry_after, fail, message))
@@ -155,9 +158,16 @@ def _clear_cancellation() -> None:
         task.uncancel()
 
 
-def _failure(error: Exception) -> tuple[Failure, float | None]:
+def _failure(error: Exception, secrets: list[SecretStr]) -> tuple[Failure, float | None]:
     if isinstance(error, ProviderError):
-        return error.failure, error.retry_after
+        found = error.failure
+        # A service, or a provider of somebody's own, may repeat what it was sent.
+        code, request_id = (
+            None if words is None else shown(words, LONGEST, *secrets)
+            for words in (found.provider_code, found.provider_request_id)
+        )
+        message = shown(found.message, LONGEST_MESSAGE, *secrets)
+        return Failure(found.code, message, found.retryable, code, request_id), error.retry_after
     if isinstance(error, StorageUnavailable):
         return Failure(FailureCode.STORAGE_UNAVAILABLE, str(error), retryable=True), None
     return Failure(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import warnings
 
 from dramatiq import Message
 from PIL import Image, UnidentifiedImageError
@@ -18,6 +17,7 @@ from tasks.attempt import attempt, discard, patiently
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
 
+MOST_PIXELS = 64_000_000
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
@@ -75,10 +75,10 @@ def _check(content: bytes) -> str:
     try:
         if kind not in EXTENSIONS:
             raise UnidentifiedImageError
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as picture:
-                picture.load()
+        with Image.open(io.BytesIO(content)) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise UnidentifiedImageError
+            picture.load()
     except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ProviderError(
             FailureCode.BAD_OUTPUT, "What the image provider gave is no PNG, JPEG or WebP picture.", True

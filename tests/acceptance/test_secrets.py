@@ -10,6 +10,9 @@ from pathlib import Path
 
 import jwt
 import pytest
+from sqlalchemy.engine import make_url
+from websockets.asyncio.client import connect as websocket
+from websockets.typing import Subprotocol
 
 from settings import Settings
 from tests.acceptance.conftest import Bucket, Connect, OpenAI, Tencent
@@ -96,7 +99,8 @@ async def test_whatever_fails(
         Fault("error", "chat", times=2, status=400, code=KEY, message=ECHO),
         Fault("error", "images", status=400, code=KEY, message=ECHO),
         Fault("error", "images", status=401, code="invalid_api_key", message=ECHO),
-        Fault("answer", "images", times=2, headers=HTML.headers, body=ECHO),
+        Fault("answer", "images", times=2, headers=HTML.headers | {"x-request-id": ECHO}, body=ECHO),
+        Fault("answer", "images", status=400, headers={"x-request-id": ECHO}),
         Fault("answer", "file", times=6, status=403, body=ECHO),
     )
     failed = await client.created("repeated")
@@ -105,6 +109,17 @@ async def test_whatever_fails(
     openai.fail()
     request_id = await client.created("drawn")
     await client.follow(request_id, AWAITING)
+
+    # A browser cannot, but other clients send their token with the handshake.
+    async with websocket(
+        f"{program.url.replace('http', 'ws', 1)}/graphql",
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        additional_headers={"Authorization": f"Bearer {token}"},
+    ) as socket:
+        await socket.send(json.dumps({"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}))
+        assert json.loads(await socket.recv())["type"] == "connection_ack"
+    database = make_url(program.environment["DATABASE_URL"]).database
+    [(links,)] = mariadb.execute("SELECT value FROM secrets WHERE name = 'links'", database)
 
     # Models.
     json_type = {"content-type": "application/json"}
@@ -159,7 +174,7 @@ async def test_whatever_fails(
         assert word in said[0] + said[1]
     assert "***" in said[1]
     assert "the database is away" in log
-    for needle in (*NEEDLES, token):
+    for needle in (*NEEDLES, token, str(links)):
         assert needle not in log
         assert not [text for text in said if needle in text], needle
     for needle in SIGNED:

@@ -32,7 +32,7 @@ def test_a_query_is_found_by_its_hash_once_it_was_sent():
 
 
 def test_what_is_kept_is_bounded_and_the_last_used_stay():
-    store = PersistedQueries(100)
+    store = PersistedQueries(1_300)
     texts = [f"{{ {letter} }}" + "#" * 25 for letter in "abcd"]
     for text in texts[:3]:
         store.keep(digest(text), text)
@@ -40,8 +40,8 @@ def test_what_is_kept_is_bounded_and_the_last_used_stay():
     store.keep(digest(texts[3]), texts[3])
     assert code(store.text_of, digest(texts[1]), None) == "PERSISTED_QUERY_NOT_FOUND"
     assert [store.text_of(digest(text), None) for text in (texts[0], texts[2], texts[3])]
-    store.keep(digest("x" * 200), "x" * 200)
-    for text in [*texts, "x" * 200]:
+    store.keep(digest("x" * 2_000), "x" * 2_000)
+    for text in [*texts, "x" * 2_000]:
         assert code(store.text_of, digest(text), None) == "PERSISTED_QUERY_NOT_FOUND"
     store.keep(digest(texts[0]), texts[0])
     assert store.text_of(digest(texts[0]), None) == texts[0]
