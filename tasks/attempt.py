@@ -188,6 +188,6 @@ async def _after_failure(
         await fail(failure)
         return
     base = BUSY_SECONDS if busy else context.settings.retry_seconds * 2 ** (lease.attempt - 1)
-    pause = min(max(base * random.uniform(0.75, 1.25), retry_after or 0), LONGEST_PAUSE_SECONDS)  # noqa: S311  # jitter
+    pause = max(min(base * random.uniform(0.75, 1.25), LONGEST_PAUSE_SECONDS), retry_after or 0)  # noqa: S311  # jitter
     await jobs.back_off(context.database, lease, failure, pause, counts=not busy)
     context.resources.sender.send_later(pause, message)

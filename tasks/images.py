@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import io
 
 from dramatiq import Message
-from PIL import Image, UnidentifiedImageError
 
 from db import images
 from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
-from providers.media import HEAD_BYTES, media_type
 from providers.protocol import ProviderError
 from tasks.attempt import attempt, discard, patiently
+from tasks.pictures import EXTENSIONS, check_picture
 from tasks.results import fetch_image
 from tasks.worker_context import WorkerContext
-
-MOST_PIXELS = 64_000_000
-EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
@@ -56,10 +51,10 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
     if result.content is not None:
         content = result.content
     elif result.url is not None:
-        content = (await fetch_image(context.settings, context.images, result.url)).content
+        content = await fetch_image(context.settings, context.images, result.url)
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
-    kind = await asyncio.to_thread(_check, content)
+    kind = await asyncio.to_thread(check_picture, content)
     key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
     await context.storage.put(key, content, kind)
 
@@ -67,20 +62,3 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
         await context.write_image(Drawn(claim, key))
 
     await patiently(complete)
-
-
-def _check(content: bytes) -> str:
-    """The media type of a picture that opens; raises `ProviderError`."""
-    kind = media_type(content[:HEAD_BYTES], len(content))
-    try:
-        if kind not in EXTENSIONS:
-            raise UnidentifiedImageError
-        with Image.open(io.BytesIO(content)) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
-                raise UnidentifiedImageError
-            picture.load()
-    except (OSError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ProviderError(
-            FailureCode.BAD_OUTPUT, "What the image provider gave is no PNG, JPEG or WebP picture.", True
-        ) from None
-    return kind

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
+import structlog
 from dramatiq import Message
 
 from db import models
@@ -19,15 +20,16 @@ from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
 from tasks.attempt import Stopping, attempt, discard, patiently
+from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
-from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
+from tasks.results import IMAGE_LIMIT_BYTES, fetch_model, fetch_preview
 from tasks.scratch import scratch
 from tasks.worker_context import WorkerContext
 
 FIRST_PAUSE_SECONDS = 0.2
 PAUSE_GROWTH = 1.4
-POLL_FAILURES = 5
-"""So many polls in a row may fail before the attempt does: the provider goes on working meanwhile."""
+REFUSED_POLLS = 5
+"""So many polls in a row may be refused before the attempt fails: a key is changed, a clock is set."""
 PREFERENCE = ("GLB", "OBJ", "ZIP", "STL", "3MF", "PLY")
 CONTENT_TYPES = {
     ModelFormat.GLB: "model/gltf-binary",
@@ -35,6 +37,8 @@ CONTENT_TYPES = {
     ModelFormat.STL: "model/stl",
     ModelFormat.THREE_MF: "model/3mf",
 }
+
+log = structlog.get_logger(__name__)
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
@@ -75,7 +79,8 @@ async def _make(context: WorkerContext, claim: ModelClaim) -> None:
         progress.set(ModelStage.PREPARING)
         prepared = await prepare(source, claim.size_mm, folder)
         progress.set(ModelStage.UPLOADING)
-        files, preview_key = await _store(context, claim, prepared)
+        files = await _store(context, claim, prepared)
+        preview_key = await _store_preview(context, claim, result.preview, prepared.preview)
     await patiently(lambda: models.complete(context.database, claim, files, preview_key, prepared.report))
 
 
@@ -115,24 +120,28 @@ async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImag
     except NotStored:
         raise ProviderError(FailureCode.STORAGE_UNAVAILABLE, "The picture is gone from the storage.", False) from None
     kind = media_type(content[:HEAD_BYTES], len(content)) or "application/octet-stream"
-    return SourceImage(content, kind, await context.storage.public_url(claim.image_key))
+    # Another attempt sends the picture itself: the service may not reach its URL.
+    url = await context.storage.public_url(claim.image_key) if claim.lease.attempt == 1 else None
+    return SourceImage(content, kind, url)
 
 
 async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress: Progress) -> ModelPoll:
     longest = context.settings.poll_seconds
-    pause, failures = min(FIRST_PAUSE_SECONDS, longest), 0
+    pause, refused = min(FIRST_PAUSE_SECONDS, longest), 0
     while True:
         try:
             result = await context.models.poll(job_id)
         except ProviderError as error:
-            failures += 1
             if error.job_ended and error.failure.retryable:
                 await patiently(lambda: models.forget_submit(context.database, claim))
-            if error.job_ended or not error.failure.retryable or failures >= POLL_FAILURES:
+            refused += error.failure.code is FailureCode.PROVIDER_MISCONFIGURED
+            # The job is paid for and goes on at the provider's: it is asked after for as long as there is time.
+            passes = error.failure.retryable or 0 < refused < REFUSED_POLLS
+            if error.job_ended or not passes:
                 raise
             pause = max(pause, error.retry_after or 0)
         else:
-            failures = 0
+            refused = 0
             if result.state is PollState.DONE:
                 return result
             progress.set(ModelStage.GENERATING, result.progress)
@@ -159,10 +168,27 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
     return into
 
 
-async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> tuple[list[ModelFile], str]:
+async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> list[ModelFile]:
     files = []
     for kind, path in prepared.files.items():
         stored = await context.storage.put(claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
         files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
-    preview = await context.storage.put(claim.lease.folder + prepared.preview.name, prepared.preview, "image/png")
-    return files, preview.key
+    return files
+
+
+async def _store_preview(context: WorkerContext, claim: ModelClaim, offered: ProviderFile | None, own: Path) -> str:
+    """Keep the provider's preview, which has the colours; our own where there is none, or it is no picture."""
+    try:
+        content = None if offered is None else await _preview(context, offered)
+        kind = "image/png" if content is None else await asyncio.to_thread(check_picture, content)
+    except ProviderError as error:
+        log.info("a preview is left out", model=claim.model_id, reason=error.failure.message)
+        content, kind = None, "image/png"
+    key = f"{claim.lease.folder}preview.{EXTENSIONS[kind]}"
+    return (await context.storage.put(key, own if content is None else content, kind)).key
+
+
+async def _preview(context: WorkerContext, offered: ProviderFile) -> bytes | None:
+    if offered.url is not None:
+        return await fetch_preview(context.settings, context.models, offered.url)
+    return await asyncio.to_thread(offered.path.read_bytes) if offered.path is not None else None

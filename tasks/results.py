@@ -28,15 +28,24 @@ def trusted_hosts(settings: Settings, name: str, provider: object) -> Collection
     return named.union(getattr(provider, "trusted_hosts", unsaid))
 
 
-async def fetch_image(settings: Settings, provider: ImageProvider, url: str) -> Fetched:
-    return await fetch(
+async def fetch_image(settings: Settings, provider: ImageProvider, url: str) -> bytes:
+    return await _fetch_picture(url, trusted_hosts(settings, settings.image_provider, provider))
+
+
+async def fetch_preview(settings: Settings, provider: ModelProvider, url: str) -> bytes:
+    return await _fetch_picture(url, trusted_hosts(settings, settings.model_provider, provider))
+
+
+async def _fetch_picture(url: str, trusted: Collection[str]) -> bytes:
+    fetched = await fetch(
         url,
         None,
         limit_bytes=IMAGE_LIMIT_BYTES,
         timeout=IMAGE_FETCH_SECONDS,
         allowed_types=PICTURES,
-        trusted_hosts=trusted_hosts(settings, settings.image_provider, provider),
+        trusted_hosts=trusted,
     )
+    return fetched.content
 
 
 async def fetch_model(settings: Settings, provider: ModelProvider, url: str, into: Path) -> Fetched:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -21,6 +22,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 START_SECONDS = 60
+FOLLOW_SECONDS = 150
 SECONDS = 60
 SCRIPTED = {
     "PROMPT_PROVIDER": "tests.scripted:Prompts",
@@ -254,7 +256,7 @@ class Client:
         query = f"subscription($id: ID!, $after: Int) {{ {field} }}"
         payload = {"query": query, "variables": {"id": request_id, "after": after}}
         events = []
-        async with self.socket() as socket:
+        async with asyncio.timeout(FOLLOW_SECONDS), self.socket() as socket:
             await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": payload}))
             async for text in socket:
                 message = json.loads(text)

@@ -13,6 +13,7 @@ import pytest
 from tests.acceptance.conftest import Bucket, Connect, OpenAI, Tencent, servers
 from tests.acceptance.program import Client, assert_whole, in_phase, names, running
 from tests.standins.tencent import Script
+from tests.standins.things import picture as drawing
 
 
 async def loaded(url: str, bucket: Bucket) -> httpx.Response:
@@ -40,7 +41,9 @@ async def whole_way(client: Client, bucket: Bucket, prompt: str) -> dict[str, An
     for file in model["files"]:
         content = (await loaded(file["url"], bucket)).content
         assert (len(content), hashlib.sha256(content).hexdigest()) == (file["byteSize"], file["sha256"])
-    assert (await loaded(model["previewImageUrl"], bucket)).headers["content-type"] == "image/png"
+    # The provider's own.
+    preview = await loaded(model["previewImageUrl"], bucket)
+    assert (preview.headers["content-type"], preview.content) == ("image/png", drawing())
     assert len(bucket.keys()) == 4 + 4 + 1
     return request
 

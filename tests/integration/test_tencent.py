@@ -397,7 +397,7 @@ async def test_files_are_chosen_by_type_best_first(service, results, formats):
 
 
 async def test_a_picture_among_the_files_is_the_preview(service):
-    service.script = Script(timeline=["DONE"], results=[("GLB", "box.glb"), ("PNG", "a.png")], preview=False)
+    service.script = Script(timeline=["DONE"], results=[("GLB", "box.glb"), ("PNG", "a.png")], preview="")
     async with made(TencentModels, service) as models:
         poll = await models.poll(await models.submit(SOURCE))
     assert poll.preview.format == "PNG"

@@ -11,6 +11,7 @@ from events.clock import utc_now
 from events.outcome import FailureCode as F
 from events.status import JobStatus
 from events.types import ImageCompleted, ImageFailed, ImageGenerating, ModelCompleted, ModelFailed, ModelGenerating
+from tasks.models import REFUSED_POLLS
 from tests.standins.faults import HTML, Fault
 from tests.standins.server import running
 from tests.standins.tencent import SECRET_ID, SECRET_KEY, Script, TencentStandIn
@@ -117,7 +118,7 @@ async def test_a_job_that_fails_at_the_provider(worker, service, code, meaning, 
 
 @pytest.mark.parametrize(("code", "meaning"), [(code, meaning) for code, meaning, again in ONE_OF_EACH if not again])
 async def test_a_query_that_is_refused(worker, service, code, meaning):
-    service.fail(Fault("error", QUERY, code=code))
+    service.fail(Fault("error", QUERY, code=code, times=REFUSED_POLLS))
     request_id, job_id = await worker.make(picture())
     await assert_failed(worker, request_id, job_id, code, meaning, 1)
     assert service.submits.total() == 1
@@ -217,11 +218,25 @@ async def test_a_download_that_breaks_is_tried_again_without_another_submit(work
     assert service.submits.total() == 1
 
 
-async def test_a_provider_that_went_away(worker, service):
-    service.fail(Fault("drop_before", QUERY, times=5 * ATTEMPTS))
+async def test_a_provider_that_is_away_for_a_while(worker, service):
+    service.fail(Fault("drop_before", QUERY, times=9))
     request_id, job_id = await worker.make(picture())
-    await assert_failed(worker, request_id, job_id, None, F.PROVIDER_UNAVAILABLE, ATTEMPTS)
+    events = await worker.ended(request_id, MADE)
+    assert kinds(events)[ModelCompleted] == 1
+    assert (await worker.job(job_id)).attempts == 1
     assert service.submits.total() == 1, "the job is asked after, never submitted again"
+
+
+@pytest.mark.parametrize("times", [REFUSED_POLLS - 1, REFUSED_POLLS])
+async def test_a_key_that_is_refused_while_the_job_goes_on(worker, service, times):
+    service.fail(Fault("error", QUERY, code="AuthFailure.SignatureExpire", times=times))
+    request_id, job_id = await worker.make(picture())
+    if times < REFUSED_POLLS:
+        assert kinds(await worker.ended(request_id, MADE))[ModelCompleted] == 1
+    else:
+        code = "AuthFailure.SignatureExpire"
+        await assert_failed(worker, request_id, job_id, code, F.PROVIDER_MISCONFIGURED, 1)
+    assert service.submits.total() == 1
 
 
 # Results
@@ -243,6 +258,13 @@ async def test_a_result_that_only_begins_as_a_mesh(worker, service):
     service.script = Script(timeline=["DONE"], results=[("GLB", "broken.glb")])
     request_id, job_id = await worker.make(picture())
     await assert_failed(worker, request_id, job_id, None, F.BAD_OUTPUT, 1)
+
+
+async def test_a_preview_that_is_no_picture_costs_no_model(worker, service):
+    service.script = Script(timeline=["DONE"], results=[("GLB", "box.glb")], preview="page.html")
+    request_id, _ = await worker.make(picture())
+    assert kinds(await worker.ended(request_id, MADE))[ModelCompleted] == 1
+    assert service.calls["file"] == 2
 
 
 async def test_a_picture_that_is_none(worker, service):

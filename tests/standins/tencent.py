@@ -75,7 +75,7 @@ class Script:
     fail_code: str = "FailedOperation.InnerError"
     fail_message: str = "scripted"
     results: list[tuple[str, str]] = field(default_factory=lambda: [("GLB", "box.glb")])
-    preview: bool = True
+    preview: str = "preview.png"
     download: bool = False
     limits: dict[str, int] = field(default_factory=lambda: dict(LIMITS))
 
@@ -213,7 +213,7 @@ class TencentStandIn:
         if state == "FAIL":
             return answer | {"ErrorCode": self.script.fail_code, "ErrorMessage": self.script.fail_message}
         if state == "DONE":
-            preview = {"PreviewImageUrl": _link(request, "preview.png")} if self.script.preview else {}
+            preview = {"PreviewImageUrl": _link(request, self.script.preview)} if self.script.preview else {}
             files = [{"Type": word, "Url": _link(request, name)} | preview for word, name in self.script.results]
             answer["ResultFile3Ds"] = files
         return answer
