@@ -121,8 +121,9 @@ def read(source: Path) -> Mesh:
                 items = reader.items
     meshes = {key: _mesh(one) for key, one in objects.items() if one.triangles}
     placed: list[Mesh] = []
-    for key, matrix in _instances(items, objects, MAX_DEPTH):
-        if len(placed) >= MAX_INSTANCES:
+    for count, (key, matrix) in enumerate(_instances(items, objects, MAX_DEPTH)):
+        # What has no mesh counts as well: thirty objects of ten components each are 10^30 visits.
+        if count >= MAX_INSTANCES:
             raise MeshError(f"The 3MF places more than {MAX_INSTANCES} objects.")
         if key in meshes:
             placed.append(transformed(meshes[key], matrix))
@@ -142,12 +143,10 @@ def _instances(
     if not depth:
         raise MeshError("The 3MF nests its components too deeply.")
     for key, matrix in items:
-        one = objects.get(key)
-        if one is None:
-            continue
         yield key, matrix
-        for inner, placed in _instances(one.components, objects, depth - 1):
-            yield inner, matrix @ placed
+        if one := objects.get(key):
+            for inner, placed in _instances(one.components, objects, depth - 1):
+                yield inner, matrix @ placed
 
 
 def write(mesh: Mesh, path: Path) -> None:

@@ -361,6 +361,19 @@ def test_a_3mf_places_its_components(tmp_path: Path) -> None:
     assert np.allclose([mesh.vertices.min(0), mesh.vertices.max(0)], [[0, 0, 7], [12, 2, 9]])
 
 
+@pytest.mark.parametrize("last", ["", "<component objectid='missing'/>" * 10])
+def test_a_3mf_whose_components_multiply_is_refused_at_once(tmp_path: Path, last: str) -> None:
+    objects = "".join(
+        f"<object id='{one}'><components>" + f"<component objectid='{one + 1}'/>" * 10 + "</components></object>"
+        for one in range(1, 30)
+    )
+    objects += f"<object id='30'><components>{last}</components></object>"
+    (tmp_path / "m").write_bytes(model_3mf(f"<resources>{objects}</resources><build><item objectid='1'/></build>"))
+
+    with pytest.raises(MeshError, match="places more than"):
+        read(tmp_path / "m", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
