@@ -18,7 +18,9 @@ import numpy as np
 from providers.printing.mesh import Floats, Ints, Mesh, MeshError, joined, transformed
 
 MODEL = "3D/3dmodel.model"
-MAX_MODEL_BYTES = 1 << 31
+MAX_MODELS = 1000
+MAX_MODEL_BYTES = 1 << 30
+PARSED_BYTES = 1 << 20
 MAX_INSTANCES = 10_000
 MAX_DEPTH = 32
 CHUNK = 20_000
@@ -64,17 +66,22 @@ class _Reader:
         self.items: list[tuple[tuple[str, str], Floats]] = []
         self._current = _Object()
 
-    def parse(self, stream: IO[bytes]) -> None:
+    def parse(self, stream: IO[bytes], limit_bytes: int) -> int:
+        """Parse one model file, and tell its size."""
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler = self._start
         parser.StartDoctypeDeclHandler = _refuse_doctype
-        left = MAX_MODEL_BYTES
-        while chunk := stream.read(1 << 20):
-            left -= len(chunk)
-            if left < 0:
+        size = 0
+        while chunk := stream.read(PARSED_BYTES):
+            size += len(chunk)
+            if size > limit_bytes:
                 raise MeshError(f"The 3MF unpacks to more than {MAX_MODEL_BYTES >> 20} MiB.")
             parser.Parse(chunk, False)
+            # Expat before 2.6.0 begins anew with each chunk where a comment or tag has no end yet (CVE-2023-52425).
+            if size - parser.CurrentByteIndex > PARSED_BYTES:
+                raise MeshError(f"The 3MF has a tag or comment of more than {PARSED_BYTES >> 20} MiB.")
         parser.Parse(b"", True)
+        return size
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         match name.rpartition(" ")[2]:
@@ -113,10 +120,13 @@ def read(source: Path) -> Mesh:
     with zipfile.ZipFile(source) as archive:
         names = [name for name in archive.namelist() if name.endswith(".model")]
         root = next((name for name in names if name.lower() == MODEL.lower()), names[0])
+        if len(names) > MAX_MODELS:
+            raise MeshError(f"The 3MF holds more than {MAX_MODELS} model files.")
+        left = MAX_MODEL_BYTES
         for name in names:
             reader = _Reader(name, objects)
             with archive.open(name) as stream:
-                reader.parse(stream)
+                left -= reader.parse(stream, left)
             if name == root:
                 items = reader.items
     meshes = {key: _mesh(one) for key, one in objects.items() if one.triangles}

@@ -374,6 +374,38 @@ def test_a_3mf_whose_components_multiply_is_refused_at_once(tmp_path: Path, last
         read(tmp_path / "m", tmp_path)
 
 
+@pytest.mark.parametrize("token", ["<!--{}-->", "<?x {}?>", "<metadata name='{}'/>"])
+def test_a_3mf_with_an_endless_token_is_refused(tmp_path: Path, token: str) -> None:
+    (tmp_path / "m").write_bytes(model_3mf(token.format("x" * (3 << 20))))
+
+    with pytest.raises(MeshError, match="tag or comment of more than 1 MiB"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_3mf_of_long_text_is_read(tmp_path: Path) -> None:
+    body = f"<metadata name='x'>{'x' * (3 << 20)}</metadata><resources>{TETRAHEDRON}</resources>"
+    (tmp_path / "m").write_bytes(model_3mf(body + "<build><item objectid='1'/></build>"))
+
+    assert len(read(tmp_path / "m", tmp_path).faces) == 4
+
+
+def test_the_model_files_of_a_3mf_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threemf, "MAX_MODEL_BYTES", 2 << 20)
+    files = {f"3D/{one}.model": b"<model>" + b" " * (1 << 19) + b"</model>" for one in range(5)}
+    (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
+
+    with pytest.raises(MeshError, match="unpacks to more than 2 MiB"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_3mf_of_very_many_model_files_is_refused(tmp_path: Path) -> None:
+    files = {f"3D/{one}.model": b"<model/>" for one in range(threemf.MAX_MODELS + 1)}
+    (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
+
+    with pytest.raises(MeshError, match="more than 1000 model files"):
+        read(tmp_path / "m", tmp_path)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
