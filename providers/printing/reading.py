@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
+from collections.abc import Hashable
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import trimesh
+from trimesh.scene.transforms import SceneGraph
 
-from providers.printing import threemf
+from providers.printing import glb, threemf
 from providers.printing.mesh import Floats, Mesh, MeshError, joined, transformed
 
 MAX_MEMBERS = 1000
@@ -19,7 +21,6 @@ MAX_UNPACKED_BYTES = 1 << 30
 HEAD_BYTES = 1 << 16
 PREFERRED = ("glb", "obj", "stl", "ply", "3mf")
 OBJ_VERTEX = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
-UNREADABLE_EXTENSIONS = {"KHR_draco_mesh_compression", "EXT_meshopt_compression"}
 Y_UP_TO_Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)
 
 
@@ -106,18 +107,36 @@ def _copy_bounded(packed: IO[bytes], file: IO[bytes]) -> None:
 
 def _load(source: Path, kind: str) -> Mesh:
     if kind == "glb":
-        _check_extensions(source)
+        glb.check(source)
     # An open file and no resolver: nothing beside this one file is read, whatever it refers to.
     # What is not finite is found, and told, by `_check`.
     with source.open("rb") as file, np.errstate(invalid="ignore", over="ignore"):
         scene = trimesh.load_scene(file, file_type=kind, process=False, skip_materials=True)
+        matrices = _matrices(scene.graph)
     parts = []
-    for node in scene.graph.nodes_geometry:
-        matrix, name = scene.graph[node]
-        part = scene.geometry[name]
+    for node, matrix in matrices.items():
+        part = scene.geometry[scene.graph.transforms.node_data[node]["geometry"]]
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
             parts.append(_placed(part, matrix))
     return joined(parts)
+
+
+def _matrices(graph: SceneGraph) -> dict[Hashable, Floats]:
+    """The place in the world of each node that has a mesh.
+
+    Each node is placed by its parent's place: `graph[node]` walks all the way up anew, which a deep chain makes slow.
+    """
+    parents, edges = graph.transforms.parents, graph.transforms.edge_data
+    places: dict[Hashable, Floats] = {graph.base_frame: np.eye(4)}
+    for node in graph.nodes_geometry:
+        path = [node]
+        while path[-1] not in places:
+            path.append(parents[path[-1]])
+            if len(path) > len(parents) + 1:
+                raise MeshError("The nodes of the file form a circle.")
+        for parent, child in pairwise(reversed(path)):
+            places[child] = places[parent] @ edges[parent, child].get("matrix", np.eye(4))
+    return {node: places[node] for node in graph.nodes_geometry}
 
 
 def _placed(part: trimesh.Trimesh, matrix: Floats) -> Mesh:
@@ -134,11 +153,3 @@ def _check(mesh: Mesh) -> None:
         raise MeshError("A triangle of the mesh has a corner that does not exist.")
     if not np.isfinite(mesh.vertices).all():
         raise MeshError("A vertex of the mesh is not a finite number.")
-
-
-def _check_extensions(source: Path) -> None:
-    with source.open("rb") as file:
-        header = file.read(20)
-        tree = json.loads(file.read(int.from_bytes(header[12:16], "little")))
-    for name in UNREADABLE_EXTENSIONS.intersection(tree.get("extensionsRequired", ())):
-        raise MeshError(f"The GLB is compressed with {name}, which is not supported.")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from trimesh.creation import box, cylinder, icosphere
 
 from events.outcome import PrintIssueCode, PrintReport
-from providers.printing import threemf
+from providers.printing import glb, threemf
 from providers.printing.mesh import Mesh, MeshError, edges
 from providers.printing.reading import read
 from providers.printing.repair import Repairs, settle
@@ -403,6 +405,82 @@ def test_a_3mf_of_very_many_model_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
 
     with pytest.raises(MeshError, match="more than 1000 model files"):
+        read(tmp_path / "m", tmp_path)
+
+
+TRIANGLE = {"primitives": [{"attributes": {"POSITION": 0}}]}
+
+
+def glb_of(tree: dict[str, Any]) -> bytes:
+    """A GLB whose mesh is one triangle, `tree` saying how it is placed."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4").tobytes()
+    whole: dict[str, Any] = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [TRIANGLE],
+        "buffers": [{"byteLength": len(points)}],
+        "bufferViews": [{"buffer": 0, "byteLength": len(points)}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+    }
+    text = json.dumps(whole | tree).encode()
+    text += b" " * (-len(text) % 4)
+    size = 28 + len(text) + len(points)
+    return struct.pack("<4sIII4s", b"glTF", 2, size, len(text), b"JSON") + (
+        text + struct.pack("<I4s", len(points), b"BIN\0") + points
+    )
+
+
+def test_each_node_of_a_glb_is_placed_by_its_parents(tmp_path: Path) -> None:
+    nodes = [
+        {"children": [1, 2], "translation": [1, 0, 0]},
+        {"children": [3], "scale": [2, 2, 2], "mesh": 0},
+        {"translation": [0, 0, 9], "mesh": 0},
+        {"translation": [0, 3, 0], "mesh": 0},
+    ]
+    (tmp_path / "m").write_bytes(glb_of({"nodes": nodes}))
+
+    mesh = read(tmp_path / "m", tmp_path)
+
+    # Y up in the file, Z up in the mesh.
+    corners = mesh.vertices[mesh.faces[:, 0]]
+    assert sorted(tuple(map(float, corner)) for corner in corners) == [(1, -9, 0), (1, 0, 0), (1, 0, 6)]
+
+
+def test_a_deep_chain_of_nodes_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(*_: object) -> None:
+        raise AssertionError("the path of a node was walked anew")
+
+    monkeypatch.setattr("trimesh.scene.transforms.EnforcedForest.shortest_path", walk)
+    nodes: list[dict[str, Any]] = [
+        {"mesh": 0, "children": [one + 1], "translation": [1, 0, 0]} for one in range(glb.MAX_PARTS - 1)
+    ]
+    (tmp_path / "m").write_bytes(glb_of({"nodes": [*nodes, {"mesh": 0}]}))
+
+    assert read(tmp_path / "m", tmp_path).vertices[:, 0].max() == glb.MAX_PARTS
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"nodes": [{"mesh": 0}] * (glb.MAX_PARTS + 1)},
+        {"nodes": [{"children": [1] * 101}, {"mesh": 0}], "meshes": [{"primitives": TRIANGLE["primitives"] * 100}]},
+        {"meshes": [{"primitives": TRIANGLE["primitives"] * (glb.MAX_PARTS + 1)}]},
+        {"buffers": [{"uri": "data:;base64,"}] * (glb.MAX_PARTS + 1)},
+    ],
+)
+def test_a_glb_of_very_many_parts_is_refused(tmp_path: Path, tree: dict[str, Any]) -> None:
+    (tmp_path / "m").write_bytes(glb_of(tree))
+
+    with pytest.raises(MeshError, match="more than 10000 nodes, buffers or parts"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_glb_whose_nodes_form_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(glb_of({"nodes": [{"mesh": 0, "children": [1]}, {"mesh": 0, "children": [0]}]}))
+
+    with pytest.raises(MeshError, match="form a circle"):
         read(tmp_path / "m", tmp_path)
 
 
