@@ -31,6 +31,8 @@ ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 MESSAGE_BYTES = 2000
+# Of processor time, the last resort against files made to be slow: what fits into memory takes about a minute.
+MAX_SECONDS = 300
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -53,9 +55,9 @@ class Prepared:
 async def prepare(source: Path, size_mm: float, into: Path) -> Prepared:
     """Prepare one delivered file (GLB, OBJ, STL, PLY, 3MF, or a ZIP that holds one) for print, into the folder `into`.
 
-    The longest side becomes `size_mm`. Raises `ProviderError`: BAD_OUTPUT where the file is no mesh or too large to be
-    prepared, INTERNAL where the child process fell over; OSError where the disk is full. `into` is then as it was.
-    Cancelling ends the child.
+    The longest side becomes `size_mm`. Raises `ProviderError`: BAD_OUTPUT where the file is no mesh, or takes too much
+    memory or time to be prepared, INTERNAL where the child process fell over; OSError where the disk is full. `into` is
+    then as it was. Cancelling ends the child.
     """
     scratch = await asyncio.to_thread(_make_scratch, into)
     try:
@@ -79,7 +81,7 @@ def _move_in(scratch: Path, into: Path, report: PrintReport) -> Prepared:
 async def _run_child(source: Path, size_mm: float, scratch: Path) -> PrintReport:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-m", "providers.printing", str(source), repr(float(size_mm)), str(scratch)),
+        *("-P", "-m", "providers.printing", str(source), repr(float(size_mm)), str(scratch), str(MAX_SECONDS)),
         # The child ends when this pipe does, so that it never outlives this process.
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -110,6 +112,9 @@ def _report(output: bytes, errors: bytes, status: int) -> PrintReport:
         if answer.error is not None:
             raise OSError(answer.error, os.strerror(answer.error))
         raise ProviderError(FailureCode.BAD_OUTPUT, answer.refusal or "The model cannot be prepared.", retryable=False)
+    if hasattr(signal, "SIGXCPU") and status == -signal.SIGXCPU:
+        message = f"Preparing the model for print took more than {MAX_SECONDS} seconds of processor time."
+        raise ProviderError(FailureCode.BAD_OUTPUT, message, retryable=False)
     if status == -signal.SIGKILL:
         message = "Preparing the model for print was killed, most likely for want of memory."
         raise ProviderError(FailureCode.INTERNAL, message, retryable=True)

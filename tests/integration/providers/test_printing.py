@@ -147,6 +147,19 @@ async def test_a_child_that_is_killed_is_internal_and_retryable(tmp_path: Path) 
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no processor time")
+async def test_a_mesh_beyond_the_bound_on_time_is_bad_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "MAX_SECONDS", 1)
+
+    with pytest.raises(ProviderError) as caught:
+        await prepare(large(tmp_path), 50, tmp_path / "out")
+
+    assert caught.value.failure.code is FailureCode.BAD_OUTPUT
+    assert not caught.value.failure.retryable
+    assert "more than 1 seconds of processor time" in caught.value.failure.message
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @needs_proc
 async def test_a_child_dies_with_its_parent(tmp_path: Path) -> None:
     script = textwrap.dedent("""
