@@ -16,7 +16,7 @@ UNREADABLE_EXTENSIONS = {"KHR_draco_mesh_compression", "EXT_meshopt_compression"
 
 
 def check(source: Path) -> None:
-    """Refuse a GLB that is compressed, or that takes too long to load for its size; raises `MeshError`.
+    """Refuse a GLB that is compressed, refers to other files, or takes too long to load for its size, by `MeshError`.
 
     What the file says may be of any type: other errors mean that it is damaged.
     """
@@ -25,6 +25,8 @@ def check(source: Path) -> None:
         tree = json.loads(file.read(int.from_bytes(header[12:16], "little")))
     for name in UNREADABLE_EXTENSIONS.intersection(tree.get("extensionsRequired", ())):
         raise MeshError(f"The GLB is compressed with {name}, which is not supported.")
+    if not all(buffer.get("uri", "data:").startswith("data:") for buffer in tree.get("buffers", [])):
+        raise MeshError("The GLB refers to another file, and only what is in the GLB itself is read.")
     if _parts(tree) > MAX_PARTS:
         raise MeshError(f"The GLB has more than {MAX_PARTS} nodes, buffers or parts.")
 
@@ -32,9 +34,9 @@ def check(source: Path) -> None:
 def _parts(tree: dict[str, Any]) -> int:
     """The largest of what loading takes a step for: a mesh counts anew wherever it is placed."""
     nodes = tree.get("nodes", [])
-    primitives: list[int] = [len(mesh["primitives"]) for mesh in tree.get("meshes", [])]
+    primitives = [len(mesh["primitives"]) for mesh in tree.get("meshes", [])]
     references = [child for parent in (*tree.get("scenes", []), *nodes) for child in _children(parent)]
-    placed = sum(primitives[nodes[child]["mesh"]] for child in references if "mesh" in nodes[child])
+    placed: int = sum(primitives[nodes[child]["mesh"]] for child in references if "mesh" in nodes[child])
     return max(len(nodes), len(references), sum(primitives), placed, len(tree.get("buffers", [])))
 
 

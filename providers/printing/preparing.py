@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
 
 import providers
 from events.outcome import FailureCode, ModelFormat, PrintReport
@@ -31,15 +32,22 @@ ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 MESSAGE_BYTES = 2000
+MESSAGE_CHARACTERS = 500
 # Of processor time, the last resort against files made to be slow: what fits into memory takes about a minute.
 MAX_SECONDS = 300
 
+log = structlog.get_logger(__name__)
+
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the child prints: a report, why what was delivered cannot be prepared, or the `errno` of a full disk."""
+    """What the child prints: a report, why what was delivered cannot be prepared, or the `errno` of a full disk.
+
+    `refusal` is for the user; `detail` is what a library said, for the log alone.
+    """
 
     report: PrintReport | None = None
     refusal: str | None = None
+    detail: str | None = None
     error: int | None = None
 
 
@@ -111,6 +119,8 @@ def _report(output: bytes, errors: bytes, status: int) -> PrintReport:
             return answer.report
         if answer.error is not None:
             raise OSError(answer.error, os.strerror(answer.error))
+        if answer.detail is not None:
+            log.info("what was delivered cannot be read", detail=answer.detail)
         raise ProviderError(FailureCode.BAD_OUTPUT, answer.refusal or "The model cannot be prepared.", retryable=False)
     if hasattr(signal, "SIGXCPU") and status == -signal.SIGXCPU:
         message = f"Preparing the model for print took more than {MAX_SECONDS} seconds of processor time."

@@ -11,6 +11,7 @@ from typing import IO
 
 import numpy as np
 import trimesh
+from trimesh.resolvers import ZipResolver
 from trimesh.scene.transforms import SceneGraph
 
 from providers.printing import glb, threemf
@@ -20,7 +21,10 @@ MAX_MEMBERS = 1000
 MAX_UNPACKED_BYTES = 1 << 30
 HEAD_BYTES = 1 << 16
 PREFERRED = ("glb", "obj", "stl", "ply", "3mf")
+NAMES = {"glb": "GLB", "obj": "OBJ", "stl": "STL", "stl_ascii": "STL", "ply": "PLY", "3mf": "3MF"}
 OBJ_VERTEX = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
+# Nothing beside the one file is read, whatever it refers to. Without a resolver, trimesh takes the folder of the file.
+NO_OTHER_FILES = ZipResolver({})
 Y_UP_TO_Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)
 
 
@@ -38,7 +42,8 @@ def read(source: Path, scratch: Path) -> Mesh:
     except (MeshError, MemoryError):
         raise
     except Exception as error:
-        raise MeshError(f"The file begins like {kind.upper()}, and cannot be read: {error}") from error
+        # What the library says may quote the file, at any length: it is kept for the log.
+        raise MeshError(f"The file begins like {NAMES[kind]}, and cannot be read: it is damaged.") from error
     _check(mesh)
     return Mesh(mesh.vertices @ Y_UP_TO_Z_UP.T, mesh.faces) if kind in {"glb", "obj"} else mesh
 
@@ -108,10 +113,9 @@ def _copy_bounded(packed: IO[bytes], file: IO[bytes]) -> None:
 def _load(source: Path, kind: str) -> Mesh:
     if kind == "glb":
         glb.check(source)
-    # An open file and no resolver: nothing beside this one file is read, whatever it refers to.
     # What is not finite is found, and told, by `_check`.
     with source.open("rb") as file, np.errstate(invalid="ignore", over="ignore"):
-        scene = trimesh.load_scene(file, file_type=kind, process=False, skip_materials=True)
+        scene = trimesh.load_scene(file, file_type=kind, resolver=NO_OTHER_FILES, process=False, skip_materials=True)
         matrices = _matrices(scene.graph)
     parts = []
     for node, matrix in matrices.items():

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from structlog.testing import capture_logs
 
 from events.outcome import FailureCode, ModelFormat, PrintIssueCode
 from providers.printing import prepare, preparing
@@ -87,6 +88,19 @@ async def test_what_is_no_mesh_is_bad_output_and_leaves_nothing(tmp_path: Path, 
     assert caught.value.failure.code is FailureCode.BAD_OUTPUT
     assert not caught.value.failure.retryable
     assert list((tmp_path / "out").iterdir()) == []
+
+
+async def test_what_a_library_says_of_a_file_is_logged_in_bounds_and_not_told(tmp_path: Path) -> None:
+    (tmp_path / "delivered.obj").write_bytes(b"v 0 0 \x1b[31m" + b"x" * 900_000 + b"\nf 1 1 1\n")
+
+    with capture_logs() as logged, pytest.raises(ProviderError) as caught:
+        await prepare(tmp_path / "delivered.obj", 50, tmp_path / "out")
+
+    assert caught.value.failure.message == "The file begins like OBJ, and cannot be read: it is damaged."
+    (entry,) = logged
+    assert entry["log_level"] == "info"
+    assert entry["detail"].isprintable()
+    assert len(entry["detail"]) <= 500
 
 
 async def test_a_mesh_beyond_the_bound_on_memory_is_bad_output(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import io
 import json
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -18,6 +21,7 @@ from trimesh.creation import box, cylinder, icosphere
 
 from events.outcome import PrintIssueCode, PrintReport
 from providers.printing import glb, threemf
+from providers.printing.child import answer
 from providers.printing.mesh import Mesh, MeshError, edges
 from providers.printing.reading import read
 from providers.printing.repair import Repairs, settle
@@ -482,6 +486,65 @@ def test_a_glb_whose_nodes_form_a_circle_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(MeshError, match="form a circle"):
         read(tmp_path / "m", tmp_path)
+
+
+@pytest.mark.parametrize("uri", ["beside.bin", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1/"])
+def test_a_glb_that_refers_to_another_file_is_refused(tmp_path: Path, uri: str) -> None:
+    (tmp_path / "beside.bin").write_bytes(np.eye(3, dtype="<f4").tobytes())
+    (tmp_path / "m").write_bytes(glb_of({"buffers": [{"byteLength": 36, "uri": uri}]}))
+
+    with pytest.raises(MeshError, match=r"^The GLB refers to another file, and only what is in the GLB itself is read"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_the_buffer_of_a_glb_may_be_in_its_tree(tmp_path: Path) -> None:
+    points = base64.b64encode(np.eye(3, dtype="<f4").tobytes()).decode()
+    (tmp_path / "m").write_bytes(glb_of({"buffers": [{"uri": f"data:application/octet-stream;base64,{points}"}]}))
+
+    assert len(read(tmp_path / "m", tmp_path).faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.glb", glb_of({"buffers": [{"byteLength": 36, "uri": "data:beside"}]})),
+        ("m.obj", b"mtllib beside\n" + obj_text()),
+        ("m.ply", b"ply\ncomment TextureFile beside\n" + trimesh.exchange.ply.export_ply(box())[4:]),
+    ],
+)
+def test_nothing_beside_the_file_is_looked_for(
+    tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr("trimesh.resolvers.FilePathResolver.__init__", lambda _, source, *__: looked.append(source))
+    (tmp_path / name).write_bytes(content)
+
+    with contextlib.suppress(MeshError):
+        read(tmp_path / name, tmp_path)
+
+    assert looked == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        model_3mf(f'<object id="1"><mesh><vertices><vertex x="{"x" * 900_000}" y="0" z="0"/>'),
+        glb_of({"accessors": "x" * 900_000}),
+        glb_of({"meshes": [{"primitives": [{"attributes": {"POSITION": "x" * 900_000}}]}]}),
+        b"v 0 0 " + b"x" * 900_000 + b"\nf 1 1 1\n",
+        b"ply\nformat " + b"x" * 900_000 + b" 1.0\n",
+    ],
+)
+def test_what_a_library_says_is_not_for_the_user(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "delivered").write_bytes(content)
+
+    said = answer(tmp_path / "delivered", 50, tmp_path)
+
+    assert re.fullmatch(
+        "The file begins like (3MF|GLB|OBJ|PLY), and cannot be read: it is damaged.", said.refusal or ""
+    )
+    assert said.detail
+    assert len(said.detail) <= 500
 
 
 @pytest.mark.parametrize(
