@@ -19,7 +19,8 @@ from providers.printing.mesh import Floats, Ints, Mesh, MeshError, joined, trans
 
 MODEL = "3D/3dmodel.model"
 MAX_MODELS = 1000
-MAX_MODEL_BYTES = 1 << 30
+# A mesh of five million faces; more does not fit into the memory that there is for preparing.
+MAX_MODEL_BYTES = 1 << 29
 PARSED_BYTES = 1 << 20
 MAX_INSTANCES = 10_000
 MAX_DEPTH = 32
@@ -66,22 +67,18 @@ class _Reader:
         self.items: list[tuple[tuple[str, str], Floats]] = []
         self._current = _Object()
 
-    def parse(self, stream: IO[bytes], limit_bytes: int) -> int:
-        """Parse one model file, and tell its size."""
+    def parse(self, stream: IO[bytes]) -> None:
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler = self._start
         parser.StartDoctypeDeclHandler = _refuse_doctype
         size = 0
         while chunk := stream.read(PARSED_BYTES):
             size += len(chunk)
-            if size > limit_bytes:
-                raise MeshError(f"The 3MF unpacks to more than {MAX_MODEL_BYTES >> 20} MiB.")
             parser.Parse(chunk, False)
             # Expat before 2.6.0 begins anew with each chunk where a comment or tag has no end yet (CVE-2023-52425).
             if size - parser.CurrentByteIndex > PARSED_BYTES:
                 raise MeshError(f"The 3MF has a tag or comment of more than {PARSED_BYTES >> 20} MiB.")
         parser.Parse(b"", True)
-        return size
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         match name.rpartition(" ")[2]:
@@ -122,11 +119,13 @@ def read(source: Path) -> Mesh:
         root = next((name for name in names if name.lower() == MODEL.lower()), names[0])
         if len(names) > MAX_MODELS:
             raise MeshError(f"The 3MF holds more than {MAX_MODELS} model files.")
-        left = MAX_MODEL_BYTES
+        # Python's ZIP reader gives no more of a member than the size that the ZIP states.
+        if sum(archive.getinfo(name).file_size for name in names) > MAX_MODEL_BYTES:
+            raise MeshError(f"The 3MF unpacks to more than {MAX_MODEL_BYTES >> 20} MiB.")
         for name in names:
             reader = _Reader(name, objects)
             with archive.open(name) as stream:
-                left -= reader.parse(stream, left)
+                reader.parse(stream)
             if name == root:
                 items = reader.items
     meshes = {key: _mesh(one) for key, one in objects.items() if one.triangles}

@@ -404,6 +404,23 @@ def test_the_model_files_of_a_3mf_are_bounded_together(tmp_path: Path, monkeypat
         read(tmp_path / "m", tmp_path)
 
 
+def test_the_size_that_a_3mf_states_bounds_what_is_parsed(tmp_path: Path) -> None:
+    content = model_3mf("<resources/>" + " " * (5 << 20))
+    size = zipfile.ZipFile(io.BytesIO(content)).getinfo(threemf.MODEL).file_size
+    (tmp_path / "m").write_bytes(content.replace(struct.pack("<I", size), struct.pack("<I", 2 << 20)))
+    parsed = 0
+
+    with (
+        zipfile.ZipFile(tmp_path / "m") as archive,
+        archive.open(threemf.MODEL) as stream,
+        pytest.raises(zipfile.BadZipFile, match="CRC"),
+    ):
+        while chunk := stream.read(1 << 19):
+            parsed += len(chunk)
+
+    assert 0 < parsed <= 2 << 20
+
+
 def test_a_3mf_of_very_many_model_files_is_refused(tmp_path: Path) -> None:
     files = {f"3D/{one}.model": b"<model/>" for one in range(threemf.MAX_MODELS + 1)}
     (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
