@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 from providers.printing.mesh import MeshError
 from providers.printing.preparing import MESSAGE_CHARACTERS, Answer
 from providers.printing.preview import draw
-from providers.printing.reading import read
+from providers.printing.reading import NO_SPACE, read
 from providers.printing.repair import settle
 from providers.printing.report import measure
 from providers.printing.writing import write
-
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def answer(source: Path, size_mm: float, folder: Path) -> Answer:

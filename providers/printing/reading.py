@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import zipfile
 from collections.abc import Hashable
@@ -21,7 +22,8 @@ MAX_MEMBERS = 1000
 MAX_UNPACKED_BYTES = 1 << 30
 HEAD_BYTES = 1 << 16
 PREFERRED = ("glb", "obj", "stl", "ply", "3mf")
-NAMES = {"glb": "GLB", "obj": "OBJ", "stl": "STL", "stl_ascii": "STL", "ply": "PLY", "3mf": "3MF"}
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NAMES = {"zip": "ZIP", "glb": "GLB", "obj": "OBJ", "stl": "STL", "stl_ascii": "STL", "ply": "PLY", "3mf": "3MF"}
 OBJ_VERTEX = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
 # Nothing beside the one file is read, whatever it refers to. Without a resolver, trimesh takes the folder of the file.
 NO_OTHER_FILES = ZipResolver({})
@@ -35,13 +37,15 @@ def read(source: Path, scratch: Path) -> Mesh:
     folder for what a ZIP holds.
     """
     kind = _kind(source)
-    if kind == "zip":
-        source, kind = _unpack(source, scratch)
     try:
+        if kind == "zip":
+            source, kind = _unpack(source, scratch)
         mesh = threemf.read(source) if kind == "3mf" else _load(source, kind)
     except (MeshError, MemoryError):
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise
         # What the library says may quote the file, at any length: it is kept for the log.
         raise MeshError(f"The file begins like {NAMES[kind]}, and cannot be read: it is damaged.") from error
     _check(mesh)
