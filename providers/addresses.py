@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Collection
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from events.outcome import FailureCode
@@ -15,9 +15,22 @@ ANYWHERE = frozenset({"*"})
 """The `trusted_hosts` of one whose links may point to any host."""
 
 _PORTS = {"http": 80, "https": 443}
-# A service of the host's own that answers on a public address (Azure), and IPv4 in the clothes of IPv6 (NAT64).
-_HOST_SERVICE = ip_address("168.63.129.16")
-_NAT64 = ip_network("64:ff9b::/96")
+# What is not globally reachable, as Python 3.11 knows too little of it, and a service of Azure's hosts (168.63.129.16).
+# https://www.iana.org/assignments/iana-ipv4-special-registry and .../iana-ipv6-special-registry; of the small
+# blocks that are reachable within a larger one that is not, such as anycast to relays, none keeps results.
+_NOT_PUBLIC_4 = [
+    IPv4Network(block)
+    for block in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
+        *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4", "168.63.129.16/32"),
+    )
+]
+# The rest of IPv6 is not given out: loopback, mapped, local, multicast and more. Teredo is in 2001::/23.
+_GLOBAL_6 = IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = [IPv6Network(block) for block in ("2001::/23", "2001:db8::/32", "3fff::/20")]
+_NAT64 = IPv6Network("64:ff9b::/96")
+_ISATAP = 0x0000_5EFE
 
 
 def authority(url: str) -> str:
@@ -28,16 +41,29 @@ def authority(url: str) -> str:
 
 def is_public(address: str) -> bool:
     """Whether an IP address is on the public internet: not loopback, link-local, private, multicast, metadata."""
-    ip = _unwrapped(ip_address(address))
-    return ip.is_global and not ip.is_multicast and ip != _HOST_SERVICE
+    ip = ip_address(address)
+    if isinstance(ip, IPv6Address):
+        inner = _embedded(ip)
+        # Mapped and NAT64 stand for IPv4 alone; what is routed as IPv6 on the way has to be public as well.
+        outer = ip.ipv4_mapped is not None or ip in _NAT64 or _is_public_6(ip)
+        return outer and (inner is None or _is_public_4(inner))
+    return _is_public_4(ip)
 
 
-def _unwrapped(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    if isinstance(ip, IPv4Address):
-        return ip
-    if ip in _NAT64:
-        return IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or ip
+def _is_public_4(ip: IPv4Address) -> bool:
+    return not any(ip in block for block in _NOT_PUBLIC_4)
+
+
+def _is_public_6(ip: IPv6Address) -> bool:
+    return ip in _GLOBAL_6 and not any(ip in block for block in _NOT_PUBLIC_6)
+
+
+def _embedded(ip: IPv6Address) -> IPv4Address | None:
+    """The IPv4 address that what is sent to `ip` may end at."""
+    # ISATAP's identifier has one bit more where the IPv4 address is said to be global.
+    if ip in _NAT64 or (int(ip) >> 32) & 0xFDFF_FFFF == _ISATAP:
+        return IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 async def addresses(host: str, port: int, trusted_hosts: Collection[str]) -> tuple[str, ...]:

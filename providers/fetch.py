@@ -19,6 +19,8 @@ from providers.protocol import ProviderError
 from providers.retry_after import retry_after
 
 MAX_REDIRECTS = 5
+MAX_HOST_CHARACTERS = 253
+MAX_PORT = 65_535
 QUIET = httpx.Timeout(30, connect=10)
 
 # httpx logs each URL at INFO, and the URLs of results carry signatures that open them.
@@ -101,7 +103,8 @@ async def _fetch(
                     target = target.join(response.headers["location"])
                 finally:
                     await response.aclose()
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
+        # UnicodeError: httpx lets out what it meets in a host that only looks like an international name.
         raise _bad("The provider sent a link that is no URL.") from None
     except httpx.TransportError as error:
         raise _unavailable(f"The connection broke while a result was fetched ({type(error).__name__}).") from None
@@ -118,6 +121,8 @@ async def _open(client: httpx.AsyncClient, target: httpx.URL, trusted_hosts: Col
         raise _bad("The provider sent a link that is not plain http or https.")
     host = target.raw_host.decode()
     port = target.port or (443 if target.scheme == "https" else 80)
+    if len(host) > MAX_HOST_CHARACTERS or not 0 < port <= MAX_PORT:
+        raise _bad("The provider sent a link that is no URL.")
     *others, last = await addresses(host, port, trusted_hosts)
     for address in others:
         try:

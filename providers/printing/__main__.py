@@ -1,4 +1,4 @@
-"""The child process that prepares one file: `python -m providers.printing SOURCE SIZE_MM FOLDER`."""
+"""The child process that prepares one file: `python -m providers.printing SOURCE SIZE_MM FOLDER SECONDS`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ MEMORY_BYTES = 2 << 30
 
 def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _bound_memory()
-    source, size_mm, folder = sys.argv[1:]
+    source, size_mm, folder, seconds = sys.argv[1:]
+    _bound("RLIMIT_AS", MEMORY_BYTES)
+    _bound("RLIMIT_CPU", int(seconds))
+    # What goes over a bound leaves no gigabytes in a core file.
+    _bound("RLIMIT_CORE", 0)
     # Loaded under the bound: numpy's own start counts as well.
     child = importlib.import_module("providers.printing.child")
     sys.stdout.buffer.write(msgspec.json.encode(child.answer(Path(source), float(size_mm), Path(folder))))
@@ -29,11 +32,12 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _bound_memory() -> None:
+def _bound(name: str, most: int) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):
-        # Windows has no such module, and macOS refuses the bound.
+        # Windows has no such module, and macOS refuses the bound on memory.
         resource = importlib.import_module("resource")
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        kind = getattr(resource, name)
+        resource.setrlimit(kind, (most, resource.getrlimit(kind)[1]))
 
 
 if __name__ == "__main__":

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 from providers.printing.mesh import MeshError
-from providers.printing.preparing import Answer
+from providers.printing.preparing import MESSAGE_CHARACTERS, Answer
 from providers.printing.preview import draw
-from providers.printing.reading import read
+from providers.printing.reading import NO_SPACE, read
 from providers.printing.repair import settle
 from providers.printing.report import measure
 from providers.printing.writing import write
-
-NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def answer(source: Path, size_mm: float, folder: Path) -> Answer:
@@ -24,7 +21,8 @@ def answer(source: Path, size_mm: float, folder: Path) -> Answer:
         draw(mesh, folder)
         return Answer(report=measure(mesh, repairs))
     except MeshError as error:
-        return Answer(refusal=str(error))
+        detail = None if error.__cause__ is None else ascii(error.__cause__)[:MESSAGE_CHARACTERS]
+        return Answer(refusal=str(error)[:MESSAGE_CHARACTERS], detail=detail)
     except OSError as error:
         if error.errno not in NO_SPACE:
             raise

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import structlog
 
 import providers
 from events.outcome import FailureCode, ModelFormat, PrintReport
@@ -31,13 +32,22 @@ ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 MESSAGE_BYTES = 2000
+MESSAGE_CHARACTERS = 500
+# Of processor time, the last resort against files made to be slow: what fits into memory takes about a minute.
+MAX_SECONDS = 300
+
+log = structlog.get_logger(__name__)
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the child prints: a report, why what was delivered cannot be prepared, or the `errno` of a full disk."""
+    """What the child prints: a report, why what was delivered cannot be prepared, or the `errno` of a full disk.
+
+    `refusal` is for the user; `detail` is what a library said, for the log alone.
+    """
 
     report: PrintReport | None = None
     refusal: str | None = None
+    detail: str | None = None
     error: int | None = None
 
 
@@ -53,9 +63,9 @@ class Prepared:
 async def prepare(source: Path, size_mm: float, into: Path) -> Prepared:
     """Prepare one delivered file (GLB, OBJ, STL, PLY, 3MF, or a ZIP that holds one) for print, into the folder `into`.
 
-    The longest side becomes `size_mm`. Raises `ProviderError`: BAD_OUTPUT where the file is no mesh or too large to be
-    prepared, INTERNAL where the child process fell over; OSError where the disk is full. `into` is then as it was.
-    Cancelling ends the child.
+    The longest side becomes `size_mm`. Raises `ProviderError`: BAD_OUTPUT where the file is no mesh, or takes too much
+    memory or time to be prepared, INTERNAL where the child process fell over; OSError where the disk is full. `into` is
+    then as it was. Cancelling ends the child.
     """
     scratch = await asyncio.to_thread(_make_scratch, into)
     try:
@@ -79,7 +89,7 @@ def _move_in(scratch: Path, into: Path, report: PrintReport) -> Prepared:
 async def _run_child(source: Path, size_mm: float, scratch: Path) -> PrintReport:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-P", "-m", "providers.printing", str(source), repr(float(size_mm)), str(scratch)),
+        *("-P", "-m", "providers.printing", str(source), repr(float(size_mm)), str(scratch), str(MAX_SECONDS)),
         # The child ends when this pipe does, so that it never outlives this process.
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
@@ -109,7 +119,12 @@ def _report(output: bytes, errors: bytes, status: int) -> PrintReport:
             return answer.report
         if answer.error is not None:
             raise OSError(answer.error, os.strerror(answer.error))
+        if answer.detail is not None:
+            log.info("what was delivered cannot be read", detail=answer.detail)
         raise ProviderError(FailureCode.BAD_OUTPUT, answer.refusal or "The model cannot be prepared.", retryable=False)
+    if hasattr(signal, "SIGXCPU") and status == -signal.SIGXCPU:
+        message = f"Preparing the model for print took more than {MAX_SECONDS} seconds of processor time."
+        raise ProviderError(FailureCode.BAD_OUTPUT, message, retryable=False)
     if status == -signal.SIGKILL:
         message = "Preparing the model for print was killed, most likely for want of memory."
         raise ProviderError(FailureCode.INTERNAL, message, retryable=True)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import re
 import zipfile
+from collections.abc import Hashable
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import trimesh
+from trimesh.resolvers import ZipResolver
+from trimesh.scene.transforms import SceneGraph
 
-from providers.printing import threemf
+from providers.printing import glb, threemf
 from providers.printing.mesh import Floats, Mesh, MeshError, joined, transformed
 
 MAX_MEMBERS = 1000
 MAX_UNPACKED_BYTES = 1 << 30
 HEAD_BYTES = 1 << 16
 PREFERRED = ("glb", "obj", "stl", "ply", "3mf")
+NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NAMES = {"zip": "ZIP", "glb": "GLB", "obj": "OBJ", "stl": "STL", "stl_ascii": "STL", "ply": "PLY", "3mf": "3MF"}
 OBJ_VERTEX = re.compile(rb"^[ \t]*v[ \t]+[-+.\d]", re.MULTILINE)
-UNREADABLE_EXTENSIONS = {"KHR_draco_mesh_compression", "EXT_meshopt_compression"}
+# Nothing beside the one file is read, whatever it refers to. Without a resolver, trimesh takes the folder of the file.
+NO_OTHER_FILES = ZipResolver({})
 Y_UP_TO_Z_UP = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float64)
 
 
@@ -30,14 +37,17 @@ def read(source: Path, scratch: Path) -> Mesh:
     folder for what a ZIP holds.
     """
     kind = _kind(source)
-    if kind == "zip":
-        source, kind = _unpack(source, scratch)
     try:
+        if kind == "zip":
+            source, kind = _unpack(source, scratch)
         mesh = threemf.read(source) if kind == "3mf" else _load(source, kind)
     except (MeshError, MemoryError):
         raise
     except Exception as error:
-        raise MeshError(f"The file begins like {kind.upper()}, and cannot be read: {error}") from error
+        if isinstance(error, OSError) and error.errno in NO_SPACE:
+            raise
+        # What the library says may quote the file, at any length: it is kept for the log.
+        raise MeshError(f"The file begins like {NAMES[kind]}, and cannot be read: it is damaged.") from error
     _check(mesh)
     return Mesh(mesh.vertices @ Y_UP_TO_Z_UP.T, mesh.faces) if kind in {"glb", "obj"} else mesh
 
@@ -106,18 +116,35 @@ def _copy_bounded(packed: IO[bytes], file: IO[bytes]) -> None:
 
 def _load(source: Path, kind: str) -> Mesh:
     if kind == "glb":
-        _check_extensions(source)
-    # An open file and no resolver: nothing beside this one file is read, whatever it refers to.
+        glb.check(source)
     # What is not finite is found, and told, by `_check`.
     with source.open("rb") as file, np.errstate(invalid="ignore", over="ignore"):
-        scene = trimesh.load_scene(file, file_type=kind, process=False, skip_materials=True)
+        scene = trimesh.load_scene(file, file_type=kind, resolver=NO_OTHER_FILES, process=False, skip_materials=True)
+        matrices = _matrices(scene.graph)
     parts = []
-    for node in scene.graph.nodes_geometry:
-        matrix, name = scene.graph[node]
-        part = scene.geometry[name]
+    for node, matrix in matrices.items():
+        part = scene.geometry[scene.graph.transforms.node_data[node]["geometry"]]
         if isinstance(part, trimesh.Trimesh) and len(part.faces):
             parts.append(_placed(part, matrix))
     return joined(parts)
+
+
+def _matrices(graph: SceneGraph) -> dict[Hashable, Floats]:
+    """The place in the world of each node that has a mesh.
+
+    Each node is placed by its parent's place: `graph[node]` walks all the way up anew, which a deep chain makes slow.
+    """
+    parents, edges = graph.transforms.parents, graph.transforms.edge_data
+    places: dict[Hashable, Floats] = {graph.base_frame: np.eye(4)}
+    for node in graph.nodes_geometry:
+        path = [node]
+        while path[-1] not in places:
+            path.append(parents[path[-1]])
+            if len(path) > len(parents) + 1:
+                raise MeshError("The nodes of the file form a circle.")
+        for parent, child in pairwise(reversed(path)):
+            places[child] = places[parent] @ edges[parent, child].get("matrix", np.eye(4))
+    return {node: places[node] for node in graph.nodes_geometry}
 
 
 def _placed(part: trimesh.Trimesh, matrix: Floats) -> Mesh:
@@ -134,11 +161,3 @@ def _check(mesh: Mesh) -> None:
         raise MeshError("A triangle of the mesh has a corner that does not exist.")
     if not np.isfinite(mesh.vertices).all():
         raise MeshError("A vertex of the mesh is not a finite number.")
-
-
-def _check_extensions(source: Path) -> None:
-    with source.open("rb") as file:
-        header = file.read(20)
-        tree = json.loads(file.read(int.from_bytes(header[12:16], "little")))
-    for name in UNREADABLE_EXTENSIONS.intersection(tree.get("extensionsRequired", ())):
-        raise MeshError(f"The GLB is compressed with {name}, which is not supported.")

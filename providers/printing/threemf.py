@@ -18,7 +18,10 @@ import numpy as np
 from providers.printing.mesh import Floats, Ints, Mesh, MeshError, joined, transformed
 
 MODEL = "3D/3dmodel.model"
-MAX_MODEL_BYTES = 1 << 31
+MAX_MODELS = 1000
+# A mesh of five million faces; more does not fit into the memory that there is for preparing.
+MAX_MODEL_BYTES = 1 << 29
+PARSED_BYTES = 1 << 20
 MAX_INSTANCES = 10_000
 MAX_DEPTH = 32
 CHUNK = 20_000
@@ -68,12 +71,13 @@ class _Reader:
         parser = expat.ParserCreate(namespace_separator=" ")
         parser.StartElementHandler = self._start
         parser.StartDoctypeDeclHandler = _refuse_doctype
-        left = MAX_MODEL_BYTES
-        while chunk := stream.read(1 << 20):
-            left -= len(chunk)
-            if left < 0:
-                raise MeshError(f"The 3MF unpacks to more than {MAX_MODEL_BYTES >> 20} MiB.")
+        size = 0
+        while chunk := stream.read(PARSED_BYTES):
+            size += len(chunk)
             parser.Parse(chunk, False)
+            # Expat before 2.6.0 begins anew with each chunk where a comment or tag has no end yet (CVE-2023-52425).
+            if size - parser.CurrentByteIndex > PARSED_BYTES:
+                raise MeshError(f"The 3MF has a tag or comment of more than {PARSED_BYTES >> 20} MiB.")
         parser.Parse(b"", True)
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -113,6 +117,11 @@ def read(source: Path) -> Mesh:
     with zipfile.ZipFile(source) as archive:
         names = [name for name in archive.namelist() if name.endswith(".model")]
         root = next((name for name in names if name.lower() == MODEL.lower()), names[0])
+        if len(names) > MAX_MODELS:
+            raise MeshError(f"The 3MF holds more than {MAX_MODELS} model files.")
+        # Python's ZIP reader gives no more of a member than the size that the ZIP states.
+        if sum(archive.getinfo(name).file_size for name in names) > MAX_MODEL_BYTES:
+            raise MeshError(f"The 3MF unpacks to more than {MAX_MODEL_BYTES >> 20} MiB.")
         for name in names:
             reader = _Reader(name, objects)
             with archive.open(name) as stream:
@@ -121,8 +130,9 @@ def read(source: Path) -> Mesh:
                 items = reader.items
     meshes = {key: _mesh(one) for key, one in objects.items() if one.triangles}
     placed: list[Mesh] = []
-    for key, matrix in _instances(items, objects, MAX_DEPTH):
-        if len(placed) >= MAX_INSTANCES:
+    for count, (key, matrix) in enumerate(_instances(items, objects, MAX_DEPTH)):
+        # What has no mesh counts as well: thirty objects of ten components each are 10^30 visits.
+        if count >= MAX_INSTANCES:
             raise MeshError(f"The 3MF places more than {MAX_INSTANCES} objects.")
         if key in meshes:
             placed.append(transformed(meshes[key], matrix))
@@ -142,12 +152,10 @@ def _instances(
     if not depth:
         raise MeshError("The 3MF nests its components too deeply.")
     for key, matrix in items:
-        one = objects.get(key)
-        if one is None:
-            continue
         yield key, matrix
-        for inner, placed in _instances(one.components, objects, depth - 1):
-            yield inner, matrix @ placed
+        if one := objects.get(key):
+            for inner, placed in _instances(one.components, objects, depth - 1):
+                yield inner, matrix @ placed
 
 
 def write(mesh: Mesh, path: Path) -> None:

@@ -100,6 +100,10 @@ async def test_a_model_comes_into_a_file(tmp_path):
         (b"HTTP/1.1 200 OK\r\n\r\n" + picture() + bytes(2 << 20), FailureCode.BAD_OUTPUT, False),
         (answer(b"", "Location: file:///etc/passwd", status="302 Found"), FailureCode.BAD_OUTPUT, False),
         (answer(b"", "Location: http://[bad", status="302 Found"), FailureCode.PROVIDER_UNAVAILABLE, True),
+        (answer(b"", "Location: http://xn--/", status="302 Found"), FailureCode.BAD_OUTPUT, False),
+        (answer(b"", "Location: //xn--a/", status="302 Found"), FailureCode.BAD_OUTPUT, False),
+        (answer(b"", "Location: http://1.1.1.1:99999/", status="302 Found"), FailureCode.BAD_OUTPUT, False),
+        (answer(b"", f"Location: http://{'a.' * 5000}com/", status="302 Found"), FailureCode.BAD_OUTPUT, False),
         (answer(b"", "Location: /again", status="302 Found"), FailureCode.BAD_OUTPUT, False),
         (answer(b"", "Location: http://127.0.0.1:9/", status="302 Found"), FailureCode.BAD_OUTPUT, False),
         (answer(b"", "Location: http://169.254.169.254/latest", status="307 Moved"), FailureCode.BAD_OUTPUT, False),
@@ -111,6 +115,7 @@ async def test_what_goes_wrong_has_its_code_and_leaves_no_file(reply, code, retr
     async with server(lambda _: reply) as (url, heads):
         error = await failure_of(get(url, into))
     assert (error.failure.code, error.failure.retryable) == (code, retryable), error.failure.message
+    assert len(error.failure.message) <= 500
     assert len(heads) <= MAX_REDIRECTS + 1
     assert list(tmp_path.iterdir()) == []
 
@@ -157,7 +162,9 @@ async def test_nothing_listens():
     assert (await failure_of(get(url))).failure.code is FailureCode.PROVIDER_UNAVAILABLE
 
 
-@pytest.mark.parametrize("url", ["ftp://example.com/a", "/relative", "", "http://", "http://user:pw@127.0.0.1:1/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://example.com/a", "/relative", "", "http://", "http://user:pw@127.0.0.1:1/", "http://xn--/"]
+)
 async def test_only_plain_http_urls(url):
     error = await failure_of(fetch(url, None, limit_bytes=1, timeout=5, allowed_types=PICTURES))
     assert error.failure.code is FailureCode.BAD_OUTPUT

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from structlog.testing import capture_logs
 
 from events.outcome import FailureCode, ModelFormat, PrintIssueCode
 from providers.printing import prepare, preparing
@@ -89,6 +90,19 @@ async def test_what_is_no_mesh_is_bad_output_and_leaves_nothing(tmp_path: Path, 
     assert list((tmp_path / "out").iterdir()) == []
 
 
+async def test_what_a_library_says_of_a_file_is_logged_in_bounds_and_not_told(tmp_path: Path) -> None:
+    (tmp_path / "delivered.obj").write_bytes(b"v 0 0 \x1b[31m" + b"x" * 900_000 + b"\nf 1 1 1\n")
+
+    with capture_logs() as logged, pytest.raises(ProviderError) as caught:
+        await prepare(tmp_path / "delivered.obj", 50, tmp_path / "out")
+
+    assert caught.value.failure.message == "The file begins like OBJ, and cannot be read: it is damaged."
+    (entry,) = logged
+    assert entry["log_level"] == "info"
+    assert entry["detail"].isprintable()
+    assert len(entry["detail"]) <= 500
+
+
 async def test_a_mesh_beyond_the_bound_on_memory_is_bad_output(tmp_path: Path) -> None:
     # 20 million vertices, a third of a GiB: more than the child may use by the time they are placed.
     vertices = np.random.default_rng(0).random((20_000_000, 3), np.float32)
@@ -144,6 +158,19 @@ async def test_a_child_that_is_killed_is_internal_and_retryable(tmp_path: Path) 
 
     assert caught.value.failure.code is FailureCode.INTERNAL
     assert caught.value.failure.retryable
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows bounds no processor time")
+async def test_a_mesh_beyond_the_bound_on_time_is_bad_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preparing, "MAX_SECONDS", 1)
+
+    with pytest.raises(ProviderError) as caught:
+        await prepare(large(tmp_path), 50, tmp_path / "out")
+
+    assert caught.value.failure.code is FailureCode.BAD_OUTPUT
+    assert not caught.value.failure.retryable
+    assert "more than 1 seconds of processor time" in caught.value.failure.message
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import errno
 import io
+import json
+import re
 import struct
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +21,8 @@ from hypothesis import strategies as st
 from trimesh.creation import box, cylinder, icosphere
 
 from events.outcome import PrintIssueCode, PrintReport
-from providers.printing import threemf
+from providers.printing import glb, threemf
+from providers.printing.child import answer
 from providers.printing.mesh import Mesh, MeshError, edges
 from providers.printing.reading import read
 from providers.printing.repair import Repairs, settle
@@ -334,6 +341,29 @@ def test_a_zip_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         read(tmp_path / "bomb.zip", tmp_path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_damaged_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "m", "w", method) as archive:
+        noise = np.random.default_rng(0).bytes(1_000_000).hex().encode()
+        archive.writestr("m.obj", obj_text() + b"\n#" + noise)
+    content = bytearray((tmp_path / "m").read_bytes())
+    content[-1000:-500] = bytes(500)
+    (tmp_path / "m").write_bytes(content)
+
+    with pytest.raises(MeshError, match="begins like ZIP, and cannot be read"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def copy(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("providers.printing.reading._copy_bounded", copy)
+    (tmp_path / "m").write_bytes(packed({"m.obj": obj_text()}))
+
+    assert answer(tmp_path / "m", 50, tmp_path).error == errno.ENOSPC
+
+
 def model_3mf(body: str) -> bytes:
     model = '<model xmlns="http://schemas.microsoft.com/3dmanufacturing/core/2015/02">' + body + "</model>"
     return packed({"[Content_Types].xml": b"<Types/>", threemf.MODEL: model.encode()})
@@ -359,6 +389,203 @@ def test_a_3mf_places_its_components(tmp_path: Path) -> None:
 
     assert len(mesh.faces) == 8
     assert np.allclose([mesh.vertices.min(0), mesh.vertices.max(0)], [[0, 0, 7], [12, 2, 9]])
+
+
+@pytest.mark.parametrize("last", ["", "<component objectid='missing'/>" * 10])
+def test_a_3mf_whose_components_multiply_is_refused_at_once(tmp_path: Path, last: str) -> None:
+    objects = "".join(
+        f"<object id='{one}'><components>" + f"<component objectid='{one + 1}'/>" * 10 + "</components></object>"
+        for one in range(1, 30)
+    )
+    objects += f"<object id='30'><components>{last}</components></object>"
+    (tmp_path / "m").write_bytes(model_3mf(f"<resources>{objects}</resources><build><item objectid='1'/></build>"))
+
+    with pytest.raises(MeshError, match="places more than"):
+        read(tmp_path / "m", tmp_path)
+
+
+@pytest.mark.parametrize("token", ["<!--{}-->", "<?x {}?>", "<metadata name='{}'/>"])
+def test_a_3mf_with_an_endless_token_is_refused(tmp_path: Path, token: str) -> None:
+    (tmp_path / "m").write_bytes(model_3mf(token.format("x" * (3 << 20))))
+
+    with pytest.raises(MeshError, match="tag or comment of more than 1 MiB"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_3mf_of_long_text_is_read(tmp_path: Path) -> None:
+    body = f"<metadata name='x'>{'x' * (3 << 20)}</metadata><resources>{TETRAHEDRON}</resources>"
+    (tmp_path / "m").write_bytes(model_3mf(body + "<build><item objectid='1'/></build>"))
+
+    assert len(read(tmp_path / "m", tmp_path).faces) == 4
+
+
+def test_the_model_files_of_a_3mf_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threemf, "MAX_MODEL_BYTES", 2 << 20)
+    files = {f"3D/{one}.model": b"<model>" + b" " * (1 << 19) + b"</model>" for one in range(5)}
+    (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
+
+    with pytest.raises(MeshError, match="unpacks to more than 2 MiB"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_the_size_that_a_3mf_states_bounds_what_is_parsed(tmp_path: Path) -> None:
+    content = model_3mf("<resources/>" + " " * (5 << 20))
+    size = zipfile.ZipFile(io.BytesIO(content)).getinfo(threemf.MODEL).file_size
+    (tmp_path / "m").write_bytes(content.replace(struct.pack("<I", size), struct.pack("<I", 2 << 20)))
+    parsed = 0
+
+    with (
+        zipfile.ZipFile(tmp_path / "m") as archive,
+        archive.open(threemf.MODEL) as stream,
+        contextlib.suppress(zipfile.BadZipFile),
+    ):
+        while chunk := stream.read(1 << 19):
+            parsed += len(chunk)
+
+    assert 0 < parsed <= 2 << 20
+
+
+def test_a_3mf_of_very_many_model_files_is_refused(tmp_path: Path) -> None:
+    files = {f"3D/{one}.model": b"<model/>" for one in range(threemf.MAX_MODELS + 1)}
+    (tmp_path / "m").write_bytes(packed({"[Content_Types].xml": b"", **files}))
+
+    with pytest.raises(MeshError, match="more than 1000 model files"):
+        read(tmp_path / "m", tmp_path)
+
+
+TRIANGLE = {"primitives": [{"attributes": {"POSITION": 0}}]}
+
+
+def glb_of(tree: dict[str, Any]) -> bytes:
+    """A GLB whose mesh is one triangle, `tree` saying how it is placed."""
+    points = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0]], "<f4").tobytes()
+    whole: dict[str, Any] = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [TRIANGLE],
+        "buffers": [{"byteLength": len(points)}],
+        "bufferViews": [{"buffer": 0, "byteLength": len(points)}],
+        "accessors": [{"bufferView": 0, "componentType": 5126, "count": 3, "type": "VEC3"}],
+    }
+    text = json.dumps(whole | tree).encode()
+    text += b" " * (-len(text) % 4)
+    size = 28 + len(text) + len(points)
+    return struct.pack("<4sIII4s", b"glTF", 2, size, len(text), b"JSON") + (
+        text + struct.pack("<I4s", len(points), b"BIN\0") + points
+    )
+
+
+def test_each_node_of_a_glb_is_placed_by_its_parents(tmp_path: Path) -> None:
+    nodes = [
+        {"children": [1, 2], "translation": [1, 0, 0]},
+        {"children": [3], "scale": [2, 2, 2], "mesh": 0},
+        {"translation": [0, 0, 9], "mesh": 0},
+        {"translation": [0, 3, 0], "mesh": 0},
+    ]
+    (tmp_path / "m").write_bytes(glb_of({"nodes": nodes}))
+
+    mesh = read(tmp_path / "m", tmp_path)
+
+    # Y up in the file, Z up in the mesh.
+    corners = mesh.vertices[mesh.faces[:, 0]]
+    assert sorted(tuple(map(float, corner)) for corner in corners) == [(1, -9, 0), (1, 0, 0), (1, 0, 6)]
+
+
+def test_a_deep_chain_of_nodes_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def walk(*_: object) -> None:
+        raise AssertionError("the path of a node was walked anew")
+
+    monkeypatch.setattr("trimesh.scene.transforms.EnforcedForest.shortest_path", walk)
+    nodes: list[dict[str, Any]] = [
+        {"mesh": 0, "children": [one + 1], "translation": [1, 0, 0]} for one in range(glb.MAX_PARTS - 1)
+    ]
+    (tmp_path / "m").write_bytes(glb_of({"nodes": [*nodes, {"mesh": 0}]}))
+
+    assert read(tmp_path / "m", tmp_path).vertices[:, 0].max() == glb.MAX_PARTS
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"nodes": [{"mesh": 0}] * (glb.MAX_PARTS + 1)},
+        {"nodes": [{"children": [1] * 101}, {"mesh": 0}], "meshes": [{"primitives": TRIANGLE["primitives"] * 100}]},
+        {"meshes": [{"primitives": TRIANGLE["primitives"] * (glb.MAX_PARTS + 1)}]},
+        {"buffers": [{"uri": "data:;base64,"}] * (glb.MAX_PARTS + 1)},
+    ],
+)
+def test_a_glb_of_very_many_parts_is_refused(tmp_path: Path, tree: dict[str, Any]) -> None:
+    (tmp_path / "m").write_bytes(glb_of(tree))
+
+    with pytest.raises(MeshError, match="more than 10000 nodes, buffers or parts"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_a_glb_whose_nodes_form_a_circle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m").write_bytes(glb_of({"nodes": [{"mesh": 0, "children": [1]}, {"mesh": 0, "children": [0]}]}))
+
+    with pytest.raises(MeshError, match="form a circle"):
+        read(tmp_path / "m", tmp_path)
+
+
+@pytest.mark.parametrize("uri", ["beside.bin", "/etc/passwd", "file:///etc/passwd", "http://127.0.0.1/"])
+def test_a_glb_that_refers_to_another_file_is_refused(tmp_path: Path, uri: str) -> None:
+    (tmp_path / "beside.bin").write_bytes(np.eye(3, dtype="<f4").tobytes())
+    (tmp_path / "m").write_bytes(glb_of({"buffers": [{"byteLength": 36, "uri": uri}]}))
+
+    with pytest.raises(MeshError, match=r"^The GLB refers to another file, and only what is in the GLB itself is read"):
+        read(tmp_path / "m", tmp_path)
+
+
+def test_the_buffer_of_a_glb_may_be_in_its_tree(tmp_path: Path) -> None:
+    points = base64.b64encode(np.eye(3, dtype="<f4").tobytes()).decode()
+    (tmp_path / "m").write_bytes(glb_of({"buffers": [{"uri": f"data:application/octet-stream;base64,{points}"}]}))
+
+    assert len(read(tmp_path / "m", tmp_path).faces) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.glb", glb_of({"buffers": [{"byteLength": 36, "uri": "data:beside"}]})),
+        ("m.obj", b"mtllib beside\n" + obj_text()),
+        ("m.ply", b"ply\ncomment TextureFile beside\n" + trimesh.exchange.ply.export_ply(box())[4:]),
+    ],
+)
+def test_nothing_beside_the_file_is_looked_for(
+    tmp_path: Path, name: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr("trimesh.resolvers.FilePathResolver.__init__", lambda _, source, *__: looked.append(source))
+    (tmp_path / name).write_bytes(content)
+
+    with contextlib.suppress(MeshError):
+        read(tmp_path / name, tmp_path)
+
+    assert looked == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        model_3mf(f'<object id="1"><mesh><vertices><vertex x="{"x" * 900_000}" y="0" z="0"/>'),
+        glb_of({"accessors": "x" * 900_000}),
+        glb_of({"meshes": [{"primitives": [{"attributes": {"POSITION": "x" * 900_000}}]}]}),
+        b"v 0 0 " + b"x" * 900_000 + b"\nf 1 1 1\n",
+        b"ply\nformat " + b"x" * 900_000 + b" 1.0\n",
+    ],
+)
+def test_what_a_library_says_is_not_for_the_user(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "delivered").write_bytes(content)
+
+    said = answer(tmp_path / "delivered", 50, tmp_path)
+
+    assert re.fullmatch(
+        "The file begins like (3MF|GLB|OBJ|PLY), and cannot be read: it is damaged.", said.refusal or ""
+    )
+    assert said.detail
+    assert len(said.detail) <= 500
 
 
 @pytest.mark.parametrize(
