@@ -153,8 +153,12 @@ async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visito
     await expect(page.get_by_role("alert")).to_have_count(0)
     await expect(page.get_by_alt_text("Picture 3")).to_have_js_property("naturalWidth", 128)
     await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+    before = len(asked)
+    # A new text, not sent yet, must not be sent by the click on a picture.
+    await page.get_by_label("What shall we make?").fill("Another owl")
     await page.get_by_role("button", name="Picture 4").click()
     await expect(page.get_by_text("COMPLETED, 100 %")).to_be_visible()
+    assert asked[before:] == ["Select"]
     links = page.get_by_role("link")
     assert await links.all_inner_texts() == ["GLB", "OBJ", "STL", "THREE_MF"]
     async with page.expect_download() as coming:
