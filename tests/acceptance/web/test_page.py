@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zipfile
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase, running
@@ -203,6 +204,35 @@ async def test_two_tabs_show_the_same(embedded: Program, visitor: Visitor) -> No
     await expect(entry).to_have_count(0)
     await expect(first.get_by_role("heading", level=1)).to_have_text("There is no such request")
     await expect(first.locator("aside li").filter(has_text="A goat in two tabs")).to_have_count(0)
+
+
+async def test_two_tabs_that_pick_at_once_both_show_what_is_made(embedded: Program, visitor: Visitor) -> None:
+    both = asyncio.Barrier(2)
+
+    async def hold(route: Route) -> None:
+        if route.request.post_data_json["operationName"] == "Select":
+            await both.wait()
+        await route.continue_()
+
+    first = await visitor.open(embedded.url)
+    await ask_for(first, "A gnu in two tabs model-delay=4")
+    await expect(status(first)).to_have_text("Pick a picture")
+    second = await visitor.open(first.url)
+    await expect(status(second)).to_have_text("Pick a picture")
+    await visitor.context.route("**/graphql", hold)
+    await asyncio.gather(make(first, 1), make(second, 2))
+    for page in (first, second):
+        await expect(page.locator(".progress")).to_be_visible()
+    made = {await chosen(page) for page in (first, second)}
+    assert len(made) == 1
+    for page in (first, second):
+        await expect_model(page)
+        assert await chosen(page) in made
+
+
+async def chosen(page: Page) -> str:
+    """The number of the picture that is framed."""
+    return await page.locator(".picture[data-picked=true] .caption").inner_text()
 
 
 async def test_a_failed_picture_says_why_and_can_be_tried_again(embedded: Program, visitor: Visitor) -> None:

@@ -13,10 +13,12 @@ interface PicturesProps {
 
 export function Pictures({ request, refresh, onMade }: PicturesProps) {
   const made = request.models[0];
-  const [picked, setPicked] = useState(made?.sourceImage.index ?? null);
+  const [choice, setChoice] = useState<{ index: number; after: string | undefined } | null>(null);
   const [size, setSize] = useState(String(made?.sizeMm ?? 100));
   const [select, { loading, error, data }] = useMutation(SELECT);
   const isOpen = request.phase !== "CANCELLED" && request.phase !== "MODEL_GENERATION";
+  // A model begun since, here or on another page, takes the choice's place.
+  const picked = choice && choice.after === made?.id ? choice.index : (made?.sourceImage.index ?? null);
   const isReady = request.images.some((image) => image.index === picked && image.imageStatus === "COMPLETED");
   const noneCameOut = request.images.every((image) => image.imageStatus === "FAILED");
 
@@ -44,7 +46,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
               image={image}
               picked={image.index === picked}
               open={isOpen}
-              onPick={() => setPicked(image.index)}
+              onPick={() => setChoice({ index: image.index, after: made?.id })}
               refresh={refresh}
             />
           ))}
