@@ -147,6 +147,31 @@ async def test_a_device_that_is_offline_says_so_and_comes_back(embedded: Program
     await expect(picture(page, 2)).to_contain_text("Ready")
 
 
+async def test_a_message_goes_when_what_it_says_is_over(
+    embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
+) -> None:
+    page = await visitor.open(wire.url)
+    alert = page.get_by_role("alert")
+    await ask_for(page, "A pike delay:3=60")
+    await expect(picture(page, 1)).to_contain_text("Ready")
+    await wire.cut()
+    await expect(page.locator(".connection")).to_have_text("Connecting …")
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(alert).to_have_text("The server cannot be reached now. Press Cancel again when the page is live.")
+    await pick(page, 1)
+    await page.get_by_role("button", name="Make picture 1 in 3D").click()
+    await expect(alert).to_have_text("The server cannot be reached now. Press again when the page is live.")
+    await wire.mend()
+    await expect(page.locator(".connection")).to_have_text(re.compile("Live"))
+    await expect(alert).to_have_count(0)
+    await page.locator(".pictures").evaluate("form => { form.noValidate = true }")
+    await make(page, 1, "9000")
+    await expect(alert).to_contain_text("The size must be")
+    await connect(embedded).cancel(request_id(page))
+    await expect(status(page)).to_have_text("Cancelled")
+    await expect(alert).to_have_count(0)
+
+
 async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
 ) -> None:
@@ -156,6 +181,7 @@ async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached now. Your words are kept")
     await wire.mend()
+    await expect(page.get_by_role("alert")).to_have_count(0)
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("A dog, once")
     listed = await connect(embedded).data("{ requests(first: 100) { edges { node { originalPrompt } } } }")
@@ -225,9 +251,12 @@ async def test_two_tabs_that_pick_at_once_both_show_what_is_made(embedded: Progr
         await expect(page.locator(".progress")).to_be_visible()
     made = {await chosen(page) for page in (first, second)}
     assert len(made) == 1
+    [refused] = [page for page in (first, second) if await page.get_by_role("alert").count()]
+    await expect(refused.get_by_role("alert")).to_contain_text("A model is being made")
     for page in (first, second):
         await expect_model(page)
         assert await chosen(page) in made
+    await expect(refused.get_by_role("alert")).to_have_count(0)
 
 
 async def chosen(page: Page) -> str:

@@ -1,9 +1,12 @@
 import { useMutation } from "@apollo/client/react";
 import { useState } from "react";
+import { useTakenBack } from "./answers";
 import { RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
-import type { Image, ImageStatus, Request } from "./types";
+import type { Image, ImageStatus, ModelStatus, Request } from "./types";
 import { PICTURE_STATES } from "./words";
+
+const ACTIVE: ModelStatus[] = ["PENDING", "GENERATING"];
 
 interface PicturesProps {
   request: Request;
@@ -15,7 +18,11 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
   const made = request.models[0];
   const [choice, setChoice] = useState<{ index: number; after: string | undefined } | null>(null);
   const [size, setSize] = useState(String(made?.sizeMm ?? 100));
-  const [select, { loading, error, data }] = useMutation(SELECT);
+  const [select, selecting] = useMutation(SELECT);
+  const { loading, error, data } = selecting;
+  // That a model is being made is true until it has ended.
+  const ended = request.models.filter((model) => !ACTIVE.includes(model.status)).length;
+  useTakenBack(selecting, `${ended} ${request.phase === "CANCELLED"}`);
   const isOpen = request.phase !== "CANCELLED" && request.phase !== "MODEL_GENERATION";
   // A model begun since, here or on another page, takes the choice's place.
   const picked = choice && choice.after === made?.id ? choice.index : (made?.sourceImage.index ?? null);
@@ -80,7 +87,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
           </button>
         </div>
       )}
-      <Troubles error={error} userErrors={data?.selectImage.userErrors} />
+      <Troubles error={error} userErrors={data?.selectImage.userErrors} again="Press again when the page is live." />
     </form>
   );
 }
@@ -134,7 +141,9 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
 
 /** What there is to say about a picture that is not coming along, or not at once. */
 function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean }) {
-  const [retry, { loading, error, data }] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const [retry, retrying] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const { loading, error, data } = retrying;
+  useTakenBack(retrying, image.imageStatus);
   const failed = image.imageStatus === "FAILED";
   const waits = image.imageStatus === "GENERATING" && image.job.failure !== null && image.job.nextAttemptAt !== null;
   if (!failed && !waits) return null;
@@ -148,7 +157,7 @@ function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean })
           Try {nameOf(image).toLowerCase()} again
         </button>
       )}
-      <Troubles error={error} userErrors={data?.retryImage.userErrors} />
+      <Troubles error={error} userErrors={data?.retryImage.userErrors} again="Press again when the page is live." />
     </li>
   );
 }

@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from "@apollo/client/react";
 import { useEffect, useRef, useState } from "react";
+import { useIsLive, useTakenBack } from "./answers";
 import { followRequest } from "./following";
 import { forget } from "./listing";
 import { ModelView } from "./ModelView";
@@ -39,6 +40,11 @@ export function RequestView({ id }: { id: string }) {
     if (isActive) startPolling(POLL_MS);
     return stopPolling;
   }, [isActive, startPolling, stopPolling]);
+
+  const isLive = useIsLive();
+  useEffect(() => {
+    if (isLive && error) refresh();
+  }, [isLive]);
 
   useEffect(() => {
     // Links to files expire; who comes back to the page after a while finds new ones.
@@ -124,6 +130,8 @@ function Actions({ request }: { request: Request }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [cancel, cancelling] = useMutation(CANCEL, { variables });
   const [remove, removing] = useMutation(DELETE, { variables });
+  useTakenBack(cancelling, request.phase);
+  useTakenBack(removing, request.phase);
 
   async function confirmed() {
     dialog.current?.close();
@@ -141,8 +149,8 @@ function Actions({ request }: { request: Request }) {
         ) : null}
         <button className="danger" disabled={removing.loading} onClick={() => dialog.current?.showModal()}>Delete</button>
       </p>
-      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} />
-      <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} />
+      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} again="Press Cancel again when the page is live." />
+      <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} again="Press Delete again when the page is live." />
       <dialog ref={dialog} aria-labelledby="delete-title">
         <h2 id="delete-title">Delete this request?</h2>
         <p>Its pictures, its models and their files go with it. This cannot be undone.</p>
