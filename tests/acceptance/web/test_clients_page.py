@@ -273,7 +273,24 @@ async def test_python_does_the_whole_job_over_a_line_that_is_cut(
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["phase"] == "COMPLETED"
     assert (tmp_path / "owl.glb").read_bytes()[:4] == b"glTF"
-    assert all((tmp_path / f"owl.{ending}").stat().st_size for ending in ("obj", "stl", "three_mf"))
+    assert all((tmp_path / f"owl.{ending}").stat().st_size for ending in ("obj", "stl", "3mf"))
+
+
+async def test_python_ends_when_the_request_is_cancelled(
+    elsewhere: Program, connect: Connect, tmp_path: Path
+) -> None:
+    code = example("Python", elsewhere.port, "cancelled").replace("A small owl", "A small owl delay:3=60")
+    (tmp_path / "owl.py").write_text(code)
+    client = connect(elsewhere, token("cancelled"))
+    events = []
+    async with started(sys.executable, "-u", "owl.py", cwd=tmp_path) as output:
+        async for line in output:
+            events.append(ast.literal_eval(line.decode()))
+            if len(events) == 7:
+                listed = await client.data("{ requests { edges { node { id } } } }")
+                await client.cancel(listed["requests"]["edges"][0]["node"]["id"])
+    assert events[-1]["phase"] == "CANCELLED"
+    assert list(tmp_path.iterdir()) == [tmp_path / "owl.py"]
 
 
 async def test_python_is_told_what_is_wrong(elsewhere: Program, tmp_path: Path) -> None:
