@@ -11,8 +11,9 @@ from typing import Literal
 import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
+from events.outcome import FailureCode
 from tests.acceptance.conftest import Connect
-from tests.acceptance.program import Client, Program, in_phase, running
+from tests.acceptance.program import ROOT, Client, Program, in_phase, running
 from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
@@ -267,13 +268,34 @@ async def chosen(page: Page) -> str:
 async def test_a_failed_picture_says_why_and_can_be_tried_again(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
     await ask_for(page, "A hen flaky:1=3")  # as many times as there are attempts
-    await expect(page.locator(".notes li")).to_contain_text("Picture 2The painter is out. provider unavailable")
+    await expect(page.locator(".notes li")).to_contain_text(
+        "Picture 2The painter is out. The service cannot be reached now: try again in a while."
+    )
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_disabled()
     await page.get_by_role("button", name="Try picture 2 again").click()
     await expect(picture(page, 2)).to_contain_text("Ready")
     await expect(page.locator(".notes li")).to_have_count(0)
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_enabled()
     await expect(status(page)).to_have_text("Pick a picture")
+
+
+async def test_refused_words_can_be_changed(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A cock fail:2")
+    await expect(page.locator(".notes li")).to_contain_text("The picture was refused.")
+    await expect(page.locator(".notes li")).to_contain_text("change the words")
+    await page.get_by_role("button", name="New request with these words").click()
+    await expect(page.get_by_label("Your words")).to_have_value("A cock fail:2")
+    await expect(page.get_by_label("Your words")).to_be_focused()
+    await ask_for(page, "A cock")
+    await expect(page.locator(".picture[data-status=COMPLETED]")).to_have_count(4)
+    await expect(page.get_by_role("button", name="New request with these words")).to_have_count(0)
+
+
+def test_the_page_has_words_for_every_failure() -> None:
+    words = (ROOT / "web" / "src" / "page" / "words.ts").read_text(encoding="utf-8")
+    [remedies] = re.findall(r"REMEDIES.*?\n};", words, re.DOTALL)
+    assert set(re.findall(r"^  ([A-Z_]+):", remedies, re.MULTILINE)) == set(FailureCode)
 
 
 async def test_why_a_picture_is_waited_for_is_told(embedded: Program, visitor: Visitor) -> None:

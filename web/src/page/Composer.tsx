@@ -49,6 +49,7 @@ export function Composer() {
         id="prompt"
         rows={4}
         required
+        autoFocus={prompt !== ""}
         maxLength={LONGEST}
         placeholder="A small owl reading a book, sitting on three old volumes"
         value={prompt}

@@ -1,6 +1,7 @@
 import { useMutation } from "@apollo/client/react";
 import { useState } from "react";
 import { useTakenBack } from "./answers";
+import { rewrite } from "./draft";
 import { RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
 import type { Image, ImageStatus, ModelStatus, Request } from "./types";
@@ -28,6 +29,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
   const picked = choice && choice.after === made?.id ? choice.index : (made?.sourceImage.index ?? null);
   const isReady = request.images.some((image) => image.index === picked && image.imageStatus === "COMPLETED");
   const noneCameOut = request.images.every((image) => image.imageStatus === "FAILED");
+  const isRefused = request.images.some((image) => image.failure?.code === "CONTENT_REJECTED");
 
   async function make() {
     const input = { requestId: request.id, index: picked!, sizeMm: Number(size) };
@@ -65,6 +67,9 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
         ))}
       </ul>
       {noneCameOut && <p className="note">None of the four came out. Try one of them again, or write it another way.</p>}
+      {(noneCameOut || isRefused) && (
+        <p><button type="button" onClick={() => rewrite(request.originalPrompt)}>New request with these words</button></p>
+      )}
       {isOpen && !noneCameOut && (
         <div className="size">
           <label htmlFor="size">Longest side</label>

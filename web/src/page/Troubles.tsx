@@ -1,5 +1,6 @@
 import { CombinedGraphQLErrors } from "@apollo/client";
 import type { Failure, Job, UserError } from "./types";
+import { REMEDIES } from "./words";
 
 interface TroublesProps {
   error: Error | undefined;
@@ -22,11 +23,7 @@ function words(error: Error, again = ""): string {
 
 /** Why an image or a model failed. */
 export function FailureNote({ failure }: { failure: Failure }) {
-  return (
-    <p className="trouble">
-      {failure.message} <span className="code">{failure.code.toLowerCase().replaceAll("_", " ")}</span>
-    </p>
-  );
+  return <p className="trouble">{failure.message} {REMEDIES[failure.code]}</p>;
 }
 
 /** That an attempt failed and another follows, while that is so. */
