@@ -352,6 +352,7 @@ async def test_the_list_has_pages(embedded: Program, visitor: Visitor, connect: 
     await expect(entries).to_have_count(PAGE)
     await page.get_by_role("button", name="Show more").click()
     await expect(entries.filter(has_text="of many")).to_have_count(PAGE + 3)
+    await expect(entries.nth(PAGE).get_by_role("link")).to_be_focused()
     prompts = await entries.filter(has_text="of many").locator(".what").all_inner_texts()
     assert prompts == [f"Number {number} of many" for number in reversed(range(PAGE + 3))]
     await ask_for(page, "One more, on top of them")
@@ -373,7 +374,9 @@ async def test_all_of_it_by_keyboard(embedded: Program, visitor: Visitor) -> Non
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_checked()
     await tab_to(page, page.get_by_label("Longest side"))
     await keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="The model")).to_be_focused()
     await expect_model(page)
+    await expect(page.get_by_role("heading", name="The model")).to_be_focused()
     await tab_to(page, page.locator(".viewer canvas"))
     before = await page.locator(".viewer canvas").screenshot()
     await keyboard.press("ArrowLeft")

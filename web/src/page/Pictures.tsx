@@ -12,7 +12,7 @@ const ACTIVE: ModelStatus[] = ["PENDING", "GENERATING"];
 interface PicturesProps {
   request: Request;
   refresh: () => void;
-  onMade: () => void;
+  onMade: (modelId: string) => void;
 }
 
 export function Pictures({ request, refresh, onMade }: PicturesProps) {
@@ -34,7 +34,8 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
   async function make() {
     const input = { requestId: request.id, index: picked!, sizeMm: Number(size) };
     const answer = await select({ variables: { input } }).catch(() => null);
-    if (answer?.data?.selectImage.request) onMade();
+    const begun = answer?.data?.selectImage.request?.models[0];
+    if (begun) onMade(begun.id);
   }
 
   return (

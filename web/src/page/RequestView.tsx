@@ -83,7 +83,15 @@ const LONG = 160;
 
 function Found({ request, refresh }: { request: Request; refresh: () => void }) {
   const [shown, setShown] = useState<string | null>(null);
+  const [begun, setBegun] = useState<string | null>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const model = request.models.find((each) => each.id === shown) ?? request.models[0];
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (begun === null || begun !== model?.id) return;
+    heading.current?.focus();
+    setBegun(null);
+  }, [begun, model?.id]);
   const isLong = request.originalPrompt.length > LONG;
   return (
     <article className="found">
@@ -107,7 +115,14 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
         )}
         <Actions request={request} />
       </div>
-      <Pictures request={request} refresh={refresh} onMade={() => setShown(null)} />
+      <Pictures
+        request={request}
+        refresh={refresh}
+        onMade={(id) => {
+          setShown(null);
+          setBegun(id);
+        }}
+      />
       {request.models.length > 1 && (
         <fieldset className="models">
           <legend>Models made</legend>
@@ -119,7 +134,7 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
           ))}
         </fieldset>
       )}
-      {model && <ModelView key={model.id} model={model} refresh={refresh} />}
+      {model && <ModelView key={model.id} heading={heading} model={model} refresh={refresh} />}
       <StandIns />
     </article>
   );
