@@ -436,6 +436,15 @@ async def test_a_request_that_is_not_there_is_said_to_be_gone(embedded: Program,
     await expect(page.get_by_label("Your words")).to_be_visible()
 
 
+async def test_a_picture_is_named_in_few_words(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A tern " + "with one more feather " * 20 + "at last")
+    await expect(picture(page, 2).locator("img")).to_have_attribute(
+        "alt", re.compile(r"^Picture 2: A tern with one more feather .{20,60} …$")
+    )
+    await expect(page.get_by_role("radio", name="Picture 2 Ready", exact=True)).to_be_enabled()
+
+
 async def test_markup_in_a_prompt_stays_text(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
     await ask_for(page, "<img src=x onerror=alert(1)><b>A crow</b>")

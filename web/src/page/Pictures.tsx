@@ -5,7 +5,7 @@ import { rewrite } from "./draft";
 import { RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
 import type { Image, ImageStatus, ModelStatus, Request } from "./types";
-import { PICTURE_STATES } from "./words";
+import { PICTURE_STATES, shortened } from "./words";
 
 const ACTIVE: ModelStatus[] = ["PENDING", "GENERATING"];
 
@@ -54,6 +54,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
             <Picture
               key={image.id}
               image={image}
+              prompt={request.originalPrompt}
               picked={image.index === picked}
               open={isOpen}
               onPick={() => setChoice({ index: image.index, after: made?.id })}
@@ -106,6 +107,7 @@ function invitation({ images, models }: Request): string {
 
 interface PictureProps {
   image: Image;
+  prompt: string;
   picked: boolean;
   open: boolean;
   onPick: () => void;
@@ -114,7 +116,7 @@ interface PictureProps {
 
 const nameOf = (image: Image): string => `Picture ${image.index + 1}`;
 
-function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
+function Picture({ image, prompt, picked, open, onPick, refresh }: PictureProps) {
   const [broken, setBroken] = useState<string | null>(null);
   const isReady = image.imageStatus === "COMPLETED";
   return (
@@ -122,6 +124,7 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
       <input
         type="radio"
         name="picture"
+        aria-labelledby={`caption-${image.index}`}
         value={image.index}
         checked={picked}
         disabled={!open || !isReady}
@@ -131,7 +134,7 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
         {image.imageUrl && (
           <img
             src={image.imageUrl}
-            alt={image.prompt}
+            alt={`${nameOf(image)}: ${shortened(prompt)}`}
             onError={() => {
               // A link that has expired: there is a new one for the asking, once.
               if (broken !== image.imageUrl) refresh();
@@ -140,7 +143,7 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
           />
         )}
       </span>
-      <span className="caption">{nameOf(image)} <span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
+      <span className="caption" id={`caption-${image.index}`}>{nameOf(image)} <span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
     </label>
   );
 }

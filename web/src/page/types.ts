@@ -45,7 +45,6 @@ export interface Job {
 export interface Image {
   id: string;
   index: number;
-  prompt: string;
   imageStatus: ImageStatus;
   imageUrl: string | null;
   failure: Failure | null;

@@ -64,6 +64,13 @@ export function bytes(count: number): string {
   return count < 1_000_000 ? `${SIZES.format(count / 1_000)} kB` : `${SIZES.format(count / 1_000_000)} MB`;
 }
 
+const SHORT = 80;
+
+/** The beginning of what the visitor wrote, cut between words. */
+export function shortened(prompt: string): string {
+  return prompt.length <= SHORT ? prompt : `${prompt.slice(0, SHORT).replace(/\s+\S*$/, "")} …`;
+}
+
 /** A file name from what the visitor wrote. */
 export function fileName(prompt: string, ending: string): string {
   const stem = prompt.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60);
