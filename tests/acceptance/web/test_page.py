@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Locator, Page, Route, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from events.outcome import FailureCode
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import ROOT, Client, Program, in_phase, running
-from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
+from tests.acceptance.web.browser import NARROW, Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
 PAGE = 12
@@ -358,6 +358,29 @@ async def test_the_list_has_pages(embedded: Program, visitor: Visitor, connect: 
     await ask_for(page, "One more, on top of them")
     await expect(entries.first).to_contain_text("One more, on top of them")
     await expect(entries.filter(has_text="of many")).to_have_count(PAGE + 3)
+
+
+async def test_on_a_phone_what_comes_next_is_at_hand(embedded: Program, browser: Browser) -> None:
+    async with visiting(browser, NARROW) as visitor:
+        page = await visitor.open(embedded.url)
+        await ask_for(page, "A stoat on a phone")
+        await expect(status(page)).to_have_text("Pick a picture")
+        await make(page, 1)
+        await expect_model(page)
+        assert await top(page.locator(".files")) < await top(delete(page))
+        [anew] = await page.get_by_role("link", name=re.compile("^New")).all()
+        assert await top(anew) < await top(page.get_by_role("heading", level=1))
+        await anew.click()
+        await expect(page.get_by_label("Your words")).to_be_visible()
+
+
+def delete(page: Page) -> Locator:
+    return page.get_by_role("button", name="Delete")
+
+
+async def top(of: Locator) -> float:
+    """How far down the page it begins."""
+    return float(await of.evaluate("element => element.getBoundingClientRect().top + scrollY"))
 
 
 async def test_all_of_it_by_keyboard(embedded: Program, visitor: Visitor) -> None:

@@ -96,6 +96,7 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
   return (
     <article className="found">
       <div className="title">
+        <Place to={null} className="button anew">New request</Place>
         <h1 className={isLong ? "long" : undefined}>{request.originalPrompt}</h1>
         <p className="meta">
           <span className="status" data-phase={request.phase}>{statusWords({ ...request, model: request.models[0] ?? null })}</span>
@@ -113,7 +114,7 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
             <p>{request.prompt}</p>
           </details>
         )}
-        <Actions request={request} />
+        <Cancel request={request} />
       </div>
       <Pictures
         request={request}
@@ -135,17 +136,30 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
         </fieldset>
       )}
       {model && <ModelView key={model.id} heading={heading} model={model} refresh={refresh} />}
+      <Delete request={request} />
       <StandIns />
     </article>
   );
 }
 
-function Actions({ request }: { request: Request }) {
-  const variables = { input: { requestId: request.id } };
-  const dialog = useRef<HTMLDialogElement>(null);
-  const [cancel, cancelling] = useMutation(CANCEL, { variables });
-  const [remove, removing] = useMutation(DELETE, { variables });
+function Cancel({ request }: { request: Request }) {
+  const [cancel, cancelling] = useMutation(CANCEL, { variables: { input: { requestId: request.id } } });
   useTakenBack(cancelling, request.phase);
+  return (
+    <>
+      {[...ACTIVE, "AWAITING_SELECTION"].includes(request.phase) && (
+        <p className="actions">
+          <button disabled={cancelling.loading} onClick={() => void cancel().catch(() => null)}>Cancel</button>
+        </p>
+      )}
+      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} again="Press Cancel again when the page is live." />
+    </>
+  );
+}
+
+function Delete({ request }: { request: Request }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [remove, removing] = useMutation(DELETE, { variables: { input: { requestId: request.id } } });
   useTakenBack(removing, request.phase);
 
   async function confirmed() {
@@ -157,14 +171,10 @@ function Actions({ request }: { request: Request }) {
   }
 
   return (
-    <>
+    <div className="ending">
       <p className="actions">
-        {ACTIVE.includes(request.phase) || request.phase === "AWAITING_SELECTION" ? (
-          <button disabled={cancelling.loading} onClick={() => void cancel().catch(() => null)}>Cancel</button>
-        ) : null}
         <button className="danger" disabled={removing.loading} onClick={() => dialog.current?.showModal()}>Delete</button>
       </p>
-      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} again="Press Cancel again when the page is live." />
       <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} again="Press Delete again when the page is live." />
       <dialog ref={dialog} aria-labelledby="delete-title">
         <h2 id="delete-title">Delete this request?</h2>
@@ -174,6 +184,6 @@ function Actions({ request }: { request: Request }) {
           <button className="danger main" onClick={() => void confirmed()}>Delete</button>
         </p>
       </dialog>
-    </>
+    </div>
   );
 }
