@@ -32,7 +32,13 @@ from tests.standins.server import running as serving
 PAGE = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 EXAMPLES = {name: re.findall(r"```\w+\n(.*?)```", text, re.DOTALL) for name, text in SECTIONS.items()}
-REACT, URQL, SOCKET, SSE = "Apollo Client with React", "urql", "graphql-ws", "EventSource in a browser"
+REACT, URQL, SOCKET, STREAM, SSE = (
+    "Apollo Client with React",
+    "urql",
+    "graphql-ws",
+    "graphql-sse",
+    "EventSource in a browser",
+)
 HOLDER = '<!doctype html><link rel="icon" href="data:,"><body><script type="module" src="/script.js"></script>'
 PRINTED = "window.printed = []; console.log = console.error = (...given) => printed.push(given)"
 
@@ -116,11 +122,12 @@ async def printed(page: Page, count: int) -> list[Any]:
 
 def test_every_example_is_tried_here() -> None:
     assert {name: len(examples) for name, examples in EXAMPLES.items() if examples} == {
-        REACT: 1,
+        REACT: 3,
         URQL: 1,
         SOCKET: 1,
+        STREAM: 1,
         SSE: 1,
-        "curl": 2,
+        "curl": 3,
         "Python": 1,
     }
     assert "docs/clients.md" in (ROOT / "README.md").read_text(encoding="utf-8")
@@ -136,8 +143,7 @@ def test_the_table_has_every_code() -> None:
 async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visitor, transport: str) -> None:
     code = example(REACT, elsewhere.port, f"react by {transport}")
     if transport == "multipart":
-        code, replaced = re.subn(r"link: ApolloLink\.split\(.*\),", "link: http,", code)
-        assert replaced == 1
+        code = by_multipart(code)
     asked: list[str] = []
 
     def note(request: Request) -> None:
@@ -153,8 +159,12 @@ async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visito
     await expect(page.get_by_role("alert")).to_have_count(0)
     await expect(page.get_by_alt_text("Picture 3")).to_have_js_property("naturalWidth", 128)
     await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+    before = len(asked)
+    # A new text, not sent yet, must not be sent by the click on a picture.
+    await page.get_by_label("What shall we make?").fill("Another owl")
     await page.get_by_role("button", name="Picture 4").click()
     await expect(page.get_by_text("COMPLETED, 100 %")).to_be_visible()
+    assert asked[before:] == ["Select"]
     links = page.get_by_role("link")
     assert await links.all_inner_texts() == ["GLB", "OBJ", "STL", "THREE_MF"]
     async with page.expect_download() as coming:
@@ -166,6 +176,50 @@ async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visito
     assert visitor.complaints == []
 
 
+def by_multipart(code: str) -> str:
+    code = replaced(code, r"link: ApolloLink\.split\(.*\),", "link: http,")
+    return replaced(code, r"  useSubscription\(EVENTS, .*\);\n", EXAMPLES[REACT][1])
+
+
+def replaced(code: str, pattern: str, piece: str) -> str:
+    changed, count = re.subn(pattern, lambda _: piece, code)
+    assert count == 1
+    return changed
+
+
+async def test_apollo_by_multipart_goes_on_when_the_line_was_cut(
+    elsewhere: Program, show: Show, connect: Connect
+) -> None:
+    async with Wire(elsewhere.port) as wire:
+        page = await show(by_multipart(example(REACT, wire.port, "multipart cut")))
+        await page.get_by_label("What shall we make?").fill("An owl delay:3=3")
+        await page.get_by_role("button", name="Draw").click()
+        await expect(page.get_by_alt_text("Picture 1")).to_be_visible()
+        await wire.cut()
+        await all_drawn(elsewhere, connect, "multipart cut")
+        await expect(page.get_by_role("heading")).to_have_text("IMAGE_GENERATION")
+        await wire.mend()
+        await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+
+
+async def test_apollo_has_a_list_with_pages(elsewhere: Program, show: Show, connect: Connect) -> None:
+    client = connect(elsewhere, token("lister"))
+    for number in range(5):
+        await client.created(f"Number {number}")
+    code = replaced(example(REACT, elsewhere.port, "lister"), r"cache: new InMemoryCache\(\)", "cache")
+    code = replaced(code, "<App />", "<><App /><List /></>")
+    page = await show(replaced(EXAMPLES[REACT][2], "first: 20", "first: 2") + code)
+    entries = page.get_by_role("listitem")
+    for count in (2, 4, 5):
+        await expect(entries).to_have_count(count)
+        if count < 5:
+            await page.get_by_role("button", name="More").click()
+    await expect(page.get_by_role("button", name="More")).to_have_count(0)
+    await expect(entries).to_contain_text([f"Number {number}" for number in (4, 3, 2, 1, 0)])
+    await entries.nth(3).get_by_role("button", name="Delete").click()
+    await expect(entries).to_contain_text([f"Number {number}" for number in (4, 3, 2, 0)])
+
+
 async def test_react_is_told_what_is_wrong(elsewhere: Program, show: Show) -> None:
     page = await show(example(REACT, elsewhere.port, "x").replace("Bearer ", "Bearer no"))
     await page.get_by_label("What shall we make?").fill("An owl")
@@ -173,7 +227,7 @@ async def test_react_is_told_what_is_wrong(elsewhere: Program, show: Show) -> No
     await expect(page.get_by_role("alert")).to_have_text("UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("name", [URQL, SOCKET, SSE])
+@pytest.mark.parametrize("name", [URQL, SOCKET, STREAM, SSE])
 async def test_clients_resume_when_the_line_was_cut(
     elsewhere: Program, show: Show, connect: Connect, name: str
 ) -> None:
@@ -197,25 +251,25 @@ async def all_drawn(program: Program, connect: Connect, user: str) -> str:
     return str(edge["node"]["id"])
 
 
-@pytest.mark.parametrize("name", [SOCKET, SSE])
+@pytest.mark.parametrize("name", [SOCKET, STREAM, SSE])
 async def test_clients_stop_when_the_request_is_deleted(
     elsewhere: Program, show: Show, connect: Connect, name: str
 ) -> None:
     user = f"{name} deleted"
     page = await show(example(name, elsewhere.port, user))
     await printed(page, 9)
-    missed = page.expect_response(lambda response: "/events?" in response.url and response.status == 404)
     request_id = await all_drawn(elsewhere, connect, user)
-    if name == SOCKET:
+    if name != SSE:
         await connect(elsewhere, token(user)).delete(request_id)
         assert (await printed(page, 10))[-1] == "The request was deleted."
         return
+    missed = page.expect_response(lambda response: "/events?" in response.url and response.status == 404)
     async with missed, page.expect_response(lambda response: response.url.endswith("/graphql")) as asked:
         await connect(elsewhere, token(user)).delete(request_id)
     assert (await (await asked.value).json())["data"] == {"request": None}
 
 
-@pytest.mark.parametrize("name", [URQL, SOCKET, SSE])
+@pytest.mark.parametrize("name", [URQL, SOCKET, STREAM, SSE])
 async def test_clients_are_told_what_is_wrong(elsewhere: Program, show: Show, name: str) -> None:
     page = await show(example(name, elsewhere.port, "y").replace("A small owl", " "))
     [[error]] = await printed(page, 1)
@@ -241,16 +295,17 @@ async def started(*command: str, cwd: Path) -> AsyncIterator[asyncio.StreamReade
 
 async def test_curl(elsewhere: Program, tmp_path: Path) -> None:
     require("curl")
-    script = "\n".join(example("curl", elsewhere.port, "curl", number) for number in range(2))
-    told = []
-    async with started("bash", "-euc", script, cwd=tmp_path) as output:
-        async for line in output:
-            told.append(line.decode().strip())
-            if "AWAITING_SELECTION" in told[-1] and told[-1].startswith("data:"):
-                break
-    request = json.loads(told[0].partition("retry")[0])["data"]["request"]
+    create, events, fetch = (example("curl", elsewhere.port, "curl", number) for number in range(3))
+    # The stream has no end of its own.
+    events = f"\nsed '/^data:.*AWAITING_SELECTION/q' < <({events})\n"
+    async with started("bash", "-euc", create + events + fetch, cwd=tmp_path) as output:
+        told = [line.decode().strip() for line in (await output.read()).splitlines()]
+    assert json.loads(told[0])["data"]["createRequest"]["userErrors"] == []
+    request = json.loads(told[1])["data"]["request"]
     assert [image["index"] for image in request["images"]] == [0, 1, 2, 3]
     assert [line for line in told if line.startswith("id:")] == [f"id: {number}" for number in range(5, 10)]
+    endings = await asyncio.to_thread(lambda: {path.suffix for path in tmp_path.iterdir()})
+    assert endings == {".glb", ".obj", ".stl", ".3mf"}
 
 
 async def test_python_does_the_whole_job_over_a_line_that_is_cut(
@@ -269,7 +324,22 @@ async def test_python_does_the_whole_job_over_a_line_that_is_cut(
     assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
     assert events[-1]["phase"] == "COMPLETED"
     assert (tmp_path / "owl.glb").read_bytes()[:4] == b"glTF"
-    assert all((tmp_path / f"owl.{ending}").stat().st_size for ending in ("obj", "stl", "three_mf"))
+    assert all((tmp_path / f"owl.{ending}").stat().st_size for ending in ("obj", "stl", "3mf"))
+
+
+async def test_python_ends_when_the_request_is_cancelled(elsewhere: Program, connect: Connect, tmp_path: Path) -> None:
+    code = example("Python", elsewhere.port, "cancelled").replace("A small owl", "A small owl delay:3=60")
+    (tmp_path / "owl.py").write_text(code)
+    client = connect(elsewhere, token("cancelled"))
+    events = []
+    async with started(sys.executable, "-u", "owl.py", cwd=tmp_path) as output:
+        async for line in output:
+            events.append(ast.literal_eval(line.decode()))
+            if len(events) == 7:
+                listed = await client.data("{ requests { edges { node { id } } } }")
+                await client.cancel(listed["requests"]["edges"][0]["node"]["id"])
+    assert events[-1]["phase"] == "CANCELLED"
+    assert not (tmp_path / "owl.glb").exists()
 
 
 async def test_python_is_told_what_is_wrong(elsewhere: Program, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import re
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Connect
-from tests.acceptance.program import Program
+from tests.acceptance.program import ROOT, Program
 from tests.acceptance.web.browser import Visitor, token
 
 TABS = ["Create", "Follow", "Select", "Read", "Retry", "Cancel", "Delete", "List", "Events", "Queues"]
@@ -54,6 +54,18 @@ async def test_the_job_is_ready_in_the_tabs(embedded: Program, visitor: Visitor)
     await run(page)
     await expect(answer(page)).to_contain_text("concurrency")
     assert visitor.complaints == []
+
+
+def test_each_tab_that_wants_an_id_says_where_it_comes_from() -> None:
+    wants = set()
+    for path in (ROOT / "web" / "src" / "graphiql" / "examples").iterdir():
+        text = path.read_text(encoding="utf-8")
+        comments = " ".join(line.strip("# ") for line in text.splitlines() if line.startswith("#"))
+        for wanted in re.findall(r"requestId: ID!|input: (?:Select|Retry|Cancel|Delete)", text):
+            wants.add(path.stem)
+            name = "imageId" if "Retry" in wanted else "requestId"
+            assert re.search(rf"`{name}`: the .*in (?:the answer of )?tab (Create|Read)", comments), path.stem
+    assert wants == {"follow", "select", "read", "retry", "cancel", "delete"}
 
 
 async def test_a_reload_at_any_moment_keeps_the_tabs(embedded: Program, visitor: Visitor) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zipfile
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Browser, Locator, Page, Request, Route, expect
 
+from events.outcome import FailureCode
 from tests.acceptance.conftest import Connect
-from tests.acceptance.program import Client, Program, in_phase, running
-from tests.acceptance.web.browser import Visitor, chromium, request_id, visiting
+from tests.acceptance.program import ROOT, Client, Program, in_phase, running
+from tests.acceptance.web.browser import NARROW, Visitor, chromium, request_id, visiting
 from tests.acceptance.web.wire import Wire
 
 PAGE = 12
@@ -146,6 +148,31 @@ async def test_a_device_that_is_offline_says_so_and_comes_back(embedded: Program
     await expect(picture(page, 2)).to_contain_text("Ready")
 
 
+async def test_a_message_goes_when_what_it_says_is_over(
+    embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
+) -> None:
+    page = await visitor.open(wire.url)
+    alert = page.get_by_role("alert")
+    await ask_for(page, "A pike delay:3=60")
+    await expect(picture(page, 1)).to_contain_text("Ready")
+    await wire.cut()
+    await expect(page.locator(".connection")).to_have_text("Connecting …")
+    await page.get_by_role("button", name="Cancel").click()
+    await expect(alert).to_have_text("The server cannot be reached now. Press Cancel again when the page is live.")
+    await pick(page, 1)
+    await page.get_by_role("button", name="Make picture 1 in 3D").click()
+    await expect(alert).to_have_text("The server cannot be reached now. Press again when the page is live.")
+    await wire.mend()
+    await expect(page.locator(".connection")).to_have_text(re.compile("Live"))
+    await expect(alert).to_have_count(0)
+    await page.locator(".pictures").evaluate("form => { form.noValidate = true }")
+    await make(page, 1, "9000")
+    await expect(alert).to_contain_text("The size must be")
+    await connect(embedded).cancel(request_id(page))
+    await expect(status(page)).to_have_text("Cancelled")
+    await expect(alert).to_have_count(0)
+
+
 async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     embedded: Program, visitor: Visitor, wire: Wire, connect: Connect
 ) -> None:
@@ -155,6 +182,7 @@ async def test_a_prompt_sent_into_a_dead_network_is_kept_and_made_once(
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(page.get_by_role("alert")).to_contain_text("The server cannot be reached now. Your words are kept")
     await wire.mend()
+    await expect(page.get_by_role("alert")).to_have_count(0)
     await page.get_by_role("button", name="Draw four pictures").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("A dog, once")
     listed = await connect(embedded).data("{ requests(first: 100) { edges { node { originalPrompt } } } }")
@@ -205,16 +233,80 @@ async def test_two_tabs_show_the_same(embedded: Program, visitor: Visitor) -> No
     await expect(first.locator("aside li").filter(has_text="A goat in two tabs")).to_have_count(0)
 
 
+async def test_two_tabs_that_pick_at_once_both_show_what_is_made(embedded: Program, visitor: Visitor) -> None:
+    both = asyncio.Barrier(2)
+
+    def selects(request: Request) -> bool:
+        return "mutation Select" in (request.post_data or "")
+
+    async def hold(route: Route) -> None:
+        if selects(route.request):
+            await both.wait()
+        await route.continue_()
+
+    async def is_refused(page: Page, number: int) -> bool:
+        async with page.expect_response(lambda response: selects(response.request)) as coming:
+            await make(page, number)
+        answer = await (await coming.value).json()
+        return answer["data"]["selectImage"]["request"] is None
+
+    first = await visitor.open(embedded.url)
+    await ask_for(first, "A gnu in two tabs model-delay=4")
+    await expect(status(first)).to_have_text("Pick a picture")
+    second = await visitor.open(first.url)
+    await expect(status(second)).to_have_text("Pick a picture")
+    await visitor.context.route("**/graphql", hold)
+    refusals = await asyncio.gather(is_refused(first, 1), is_refused(second, 2))
+    assert sorted(refusals) == [False, True]
+    refused = first if refusals[0] else second
+    await visitor.context.unroute_all()
+    for page in (first, second):
+        await expect(page.locator(".progress")).to_be_visible()
+    made = {await chosen(page) for page in (first, second)}
+    assert len(made) == 1
+    await expect(refused.get_by_role("alert")).to_contain_text("A model is being made")
+    for page in (first, second):
+        await expect(status(page)).to_have_text("Ready to print")
+        assert await chosen(page) in made
+    await expect(refused.get_by_role("alert")).to_have_count(0)
+
+
+async def chosen(page: Page) -> str:
+    """The number of the picture that is framed."""
+    return await page.locator(".picture[data-picked=true] .caption").inner_text()
+
+
 async def test_a_failed_picture_says_why_and_can_be_tried_again(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
     await ask_for(page, "A hen flaky:1=3")  # as many times as there are attempts
-    await expect(page.locator(".notes li")).to_contain_text("Picture 2The painter is out. provider unavailable")
+    await expect(page.locator(".notes li")).to_contain_text(
+        "Picture 2The painter is out. The service cannot be reached now: try again in a while."
+    )
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_disabled()
     await page.get_by_role("button", name="Try picture 2 again").click()
     await expect(picture(page, 2)).to_contain_text("Ready")
     await expect(page.locator(".notes li")).to_have_count(0)
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_enabled()
     await expect(status(page)).to_have_text("Pick a picture")
+
+
+async def test_refused_words_can_be_changed(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A cock fail:2")
+    await expect(page.locator(".notes li")).to_contain_text("The picture was refused.")
+    await expect(page.locator(".notes li")).to_contain_text("change the words")
+    await page.get_by_role("button", name="New request with these words").click()
+    await expect(page.get_by_label("Your words")).to_have_value("A cock fail:2")
+    await expect(page.get_by_label("Your words")).to_be_focused()
+    await ask_for(page, "A cock")
+    await expect(page.locator(".picture[data-status=COMPLETED]")).to_have_count(4)
+    await expect(page.get_by_role("button", name="New request with these words")).to_have_count(0)
+
+
+def test_the_page_has_words_for_every_failure() -> None:
+    words = (ROOT / "web" / "src" / "page" / "words.ts").read_text(encoding="utf-8")
+    [remedies] = re.findall(r"REMEDIES.*?\n};", words, re.DOTALL)
+    assert set(re.findall(r"^  ([A-Z_]+):", remedies, re.MULTILINE)) == set(FailureCode)
 
 
 async def test_why_a_picture_is_waited_for_is_told(embedded: Program, visitor: Visitor) -> None:
@@ -271,11 +363,35 @@ async def test_the_list_has_pages(embedded: Program, visitor: Visitor, connect: 
     await expect(entries).to_have_count(PAGE)
     await page.get_by_role("button", name="Show more").click()
     await expect(entries.filter(has_text="of many")).to_have_count(PAGE + 3)
+    await expect(entries.nth(PAGE).get_by_role("link")).to_be_focused()
     prompts = await entries.filter(has_text="of many").locator(".what").all_inner_texts()
     assert prompts == [f"Number {number} of many" for number in reversed(range(PAGE + 3))]
     await ask_for(page, "One more, on top of them")
     await expect(entries.first).to_contain_text("One more, on top of them")
     await expect(entries.filter(has_text="of many")).to_have_count(PAGE + 3)
+
+
+async def test_on_a_phone_what_comes_next_is_at_hand(embedded: Program, browser: Browser) -> None:
+    async with visiting(browser, NARROW) as visitor:
+        page = await visitor.open(embedded.url)
+        await ask_for(page, "A stoat on a phone")
+        await expect(status(page)).to_have_text("Pick a picture")
+        await make(page, 1)
+        await expect_model(page)
+        assert await top(page.locator(".files")) < await top(delete(page))
+        [anew] = await page.get_by_role("link", name=re.compile("^New")).all()
+        assert await top(anew) < await top(page.get_by_role("heading", level=1))
+        await anew.click()
+        await expect(page.get_by_label("Your words")).to_be_visible()
+
+
+def delete(page: Page) -> Locator:
+    return page.get_by_role("button", name="Delete")
+
+
+async def top(of: Locator) -> float:
+    """How far down the page it begins."""
+    return float(await of.evaluate("element => element.getBoundingClientRect().top + scrollY"))
 
 
 async def test_all_of_it_by_keyboard(embedded: Program, visitor: Visitor) -> None:
@@ -292,7 +408,9 @@ async def test_all_of_it_by_keyboard(embedded: Program, visitor: Visitor) -> Non
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_checked()
     await tab_to(page, page.get_by_label("Longest side"))
     await keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="The model")).to_be_focused()
     await expect_model(page)
+    await expect(page.get_by_role("heading", name="The model")).to_be_focused()
     await tab_to(page, page.locator(".viewer canvas"))
     before = await page.locator(".viewer canvas").screenshot()
     await keyboard.press("ArrowLeft")
@@ -350,6 +468,15 @@ async def test_a_request_that_is_not_there_is_said_to_be_gone(embedded: Program,
     await expect(page.get_by_role("heading", level=1)).to_have_text("There is no such request")
     await page.get_by_role("link", name="Make something new").click()
     await expect(page.get_by_label("Your words")).to_be_visible()
+
+
+async def test_a_picture_is_named_in_few_words(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A tern " + "with one more feather " * 20 + "at last")
+    await expect(picture(page, 2).locator("img")).to_have_attribute(
+        "alt", re.compile(r"^Picture 2: A tern with one more feather .{20,60} …$")
+    )
+    await expect(page.get_by_role("radio", name="Picture 2 Ready", exact=True)).to_be_enabled()
 
 
 async def test_markup_in_a_prompt_stays_text(embedded: Program, visitor: Visitor) -> None:

@@ -1,5 +1,6 @@
 import { useMutation } from "@apollo/client/react";
 import { useEffect, useState } from "react";
+import { useTakenBack } from "./answers";
 import { draft, keyFor, keep } from "./draft";
 import { prepend } from "./listing";
 import { CREATE } from "./operations";
@@ -12,11 +13,13 @@ const IDEAS = ["A sleeping fox on a flat stone", "A planter shaped like a hedgeh
 
 export function Composer() {
   const [{ prompt, optimizePrompt }, setDraft] = useState(draft);
-  const [create, { loading, error, data }] = useMutation(CREATE, {
+  const [create, creating] = useMutation(CREATE, {
     update: (cache, { data }) => {
       if (data?.createRequest.request) prepend(cache, data.createRequest.request);
     },
   });
+  const { loading, error, data } = creating;
+  useTakenBack(creating, `${prompt} ${optimizePrompt}`);
   useEffect(() => keep({ prompt, optimizePrompt }), [prompt, optimizePrompt]);
   useEffect(() => {
     document.title = "Maquette";
@@ -46,6 +49,7 @@ export function Composer() {
         id="prompt"
         rows={4}
         required
+        autoFocus={prompt !== ""}
         maxLength={LONGEST}
         placeholder="A small owl reading a book, sitting on three old volumes"
         value={prompt}
@@ -65,7 +69,7 @@ export function Composer() {
         </label>
         <button className="main" disabled={loading || !prompt.trim()}>{loading ? "One moment …" : "Draw four pictures"}</button>
       </div>
-      <Troubles error={error} userErrors={data?.createRequest.userErrors} kept="Your words are kept: send them again, and nothing is made twice." />
+      <Troubles error={error} userErrors={data?.createRequest.userErrors} again="Your words are kept. Press again when the page is live: nothing is made twice." />
       <div className="ideas">
         <h2>Or begin with one of these</h2>
         <ul>

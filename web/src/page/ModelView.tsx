@@ -1,5 +1,5 @@
 import { useReactiveVar } from "@apollo/client/react";
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, type Ref } from "react";
 import { estimates } from "./state";
 import { AttemptNote, FailureNote } from "./Troubles";
 import type { Model, PrintReport, Stage } from "./types";
@@ -9,10 +9,16 @@ const Viewer = lazy(() => import("./Viewer"));
 const ORDER = Object.keys(STAGES) as Stage[];
 const FILES = Object.keys(FORMATS);
 
-export function ModelView({ model, refresh }: { model: Model; refresh: () => void }) {
+interface ModelViewProps {
+  model: Model;
+  heading: Ref<HTMLHeadingElement>;
+  refresh: () => void;
+}
+
+export function ModelView({ model, heading, refresh }: ModelViewProps) {
   return (
     <section className="model" aria-labelledby="model">
-      <h2 id="model">The model</h2>
+      <h2 id="model" ref={heading} tabIndex={-1}>The model</h2>
       {(model.status === "PENDING" || model.status === "GENERATING") && <Progress model={model} />}
       {model.status === "FAILED" && model.failure && (
         <>

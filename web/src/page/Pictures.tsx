@@ -1,29 +1,41 @@
 import { useMutation } from "@apollo/client/react";
 import { useState } from "react";
+import { useTakenBack } from "./answers";
+import { rewrite } from "./draft";
 import { RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
-import type { Image, ImageStatus, Request } from "./types";
-import { PICTURE_STATES } from "./words";
+import type { Image, ImageStatus, ModelStatus, Request } from "./types";
+import { PICTURE_STATES, shortened } from "./words";
+
+const ACTIVE: ModelStatus[] = ["PENDING", "GENERATING"];
 
 interface PicturesProps {
   request: Request;
   refresh: () => void;
-  onMade: () => void;
+  onMade: (modelId: string) => void;
 }
 
 export function Pictures({ request, refresh, onMade }: PicturesProps) {
   const made = request.models[0];
-  const [picked, setPicked] = useState(made?.sourceImage.index ?? null);
+  const [choice, setChoice] = useState<{ index: number; after: string | undefined } | null>(null);
   const [size, setSize] = useState(String(made?.sizeMm ?? 100));
-  const [select, { loading, error, data }] = useMutation(SELECT);
+  const [select, selecting] = useMutation(SELECT);
+  const { loading, error, data } = selecting;
+  // That a model is being made is true until it has ended.
+  const ended = request.models.filter((model) => !ACTIVE.includes(model.status)).length;
+  useTakenBack(selecting, `${ended} ${request.phase === "CANCELLED"}`);
   const isOpen = request.phase !== "CANCELLED" && request.phase !== "MODEL_GENERATION";
+  // A model begun since, here or on another page, takes the choice's place.
+  const picked = choice && choice.after === made?.id ? choice.index : (made?.sourceImage.index ?? null);
   const isReady = request.images.some((image) => image.index === picked && image.imageStatus === "COMPLETED");
   const noneCameOut = request.images.every((image) => image.imageStatus === "FAILED");
+  const isRefused = request.images.some((image) => image.failure?.code === "CONTENT_REJECTED");
 
   async function make() {
     const input = { requestId: request.id, index: picked!, sizeMm: Number(size) };
     const answer = await select({ variables: { input } }).catch(() => null);
-    if (answer?.data?.selectImage.request) onMade();
+    const begun = answer?.data?.selectImage.request?.models[0];
+    if (begun) onMade(begun.id);
   }
 
   return (
@@ -42,9 +54,10 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
             <Picture
               key={image.id}
               image={image}
+              prompt={request.originalPrompt}
               picked={image.index === picked}
               open={isOpen}
-              onPick={() => setPicked(image.index)}
+              onPick={() => setChoice({ index: image.index, after: made?.id })}
               refresh={refresh}
             />
           ))}
@@ -56,6 +69,9 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
         ))}
       </ul>
       {noneCameOut && <p className="note">None of the four came out. Try one of them again, or write it another way.</p>}
+      {(noneCameOut || isRefused) && (
+        <p><button type="button" onClick={() => rewrite(request.originalPrompt)}>New request with these words</button></p>
+      )}
       {isOpen && !noneCameOut && (
         <div className="size">
           <label htmlFor="size">Longest side</label>
@@ -78,7 +94,7 @@ export function Pictures({ request, refresh, onMade }: PicturesProps) {
           </button>
         </div>
       )}
-      <Troubles error={error} userErrors={data?.selectImage.userErrors} />
+      <Troubles error={error} userErrors={data?.selectImage.userErrors} again="Press again when the page is live." />
     </form>
   );
 }
@@ -91,6 +107,7 @@ function invitation({ images, models }: Request): string {
 
 interface PictureProps {
   image: Image;
+  prompt: string;
   picked: boolean;
   open: boolean;
   onPick: () => void;
@@ -99,7 +116,7 @@ interface PictureProps {
 
 const nameOf = (image: Image): string => `Picture ${image.index + 1}`;
 
-function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
+function Picture({ image, prompt, picked, open, onPick, refresh }: PictureProps) {
   const [broken, setBroken] = useState<string | null>(null);
   const isReady = image.imageStatus === "COMPLETED";
   return (
@@ -107,6 +124,7 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
       <input
         type="radio"
         name="picture"
+        aria-labelledby={`caption-${image.index}`}
         value={image.index}
         checked={picked}
         disabled={!open || !isReady}
@@ -116,7 +134,7 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
         {image.imageUrl && (
           <img
             src={image.imageUrl}
-            alt={image.prompt}
+            alt={`${nameOf(image)}: ${shortened(prompt)}`}
             onError={() => {
               // A link that has expired: there is a new one for the asking, once.
               if (broken !== image.imageUrl) refresh();
@@ -125,14 +143,16 @@ function Picture({ image, picked, open, onPick, refresh }: PictureProps) {
           />
         )}
       </span>
-      <span className="caption">{nameOf(image)} <span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
+      <span className="caption" id={`caption-${image.index}`}>{nameOf(image)} <span className="state">{PICTURE_STATES[image.imageStatus]}</span></span>
     </label>
   );
 }
 
 /** What there is to say about a picture that is not coming along, or not at once. */
 function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean }) {
-  const [retry, { loading, error, data }] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const [retry, retrying] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const { loading, error, data } = retrying;
+  useTakenBack(retrying, image.imageStatus);
   const failed = image.imageStatus === "FAILED";
   const waits = image.imageStatus === "GENERATING" && image.job.failure !== null && image.job.nextAttemptAt !== null;
   if (!failed && !waits) return null;
@@ -146,7 +166,7 @@ function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean })
           Try {nameOf(image).toLowerCase()} again
         </button>
       )}
-      <Troubles error={error} userErrors={data?.retryImage.userErrors} />
+      <Troubles error={error} userErrors={data?.retryImage.userErrors} again="Press again when the page is live." />
     </li>
   );
 }

@@ -1,4 +1,5 @@
 import { useQuery } from "@apollo/client/react";
+import { useEffect, useRef, useState } from "react";
 import { PAGE } from "./listing";
 import { LIST } from "./operations";
 import { Place } from "./place";
@@ -14,6 +15,21 @@ export function RequestList({ current }: { current: string | null }) {
     notifyOnNetworkStatusChange: true,
   });
   const list = data?.requests;
+  const entries = useRef<HTMLOListElement>(null);
+  const [seen, setSeen] = useState<number | null>(null);
+  const count = list?.edges.length ?? 0;
+  useEffect(() => {
+    // The button that had the focus may be gone.
+    if (seen === null || count <= seen) return;
+    entries.current?.children[seen]?.querySelector("a")?.focus();
+    setSeen(null);
+  }, [seen, count]);
+
+  async function more() {
+    const after = list?.pageInfo.endCursor ?? null;
+    if (await fetchMore({ variables: { first: PAGE, after } }).catch(() => null)) setSeen(count);
+  }
+
   return (
     <aside aria-labelledby="earlier">
       <div className="head">
@@ -22,7 +38,7 @@ export function RequestList({ current }: { current: string | null }) {
       </div>
       {list?.edges.length === 0 && <p className="note">Nothing yet. What you ask for stays here.</p>}
       {!list && error && <Troubles error={error} />}
-      <ol>
+      <ol ref={entries}>
         {list?.edges.map(({ node }) => (
           <li key={node.id}>
             <Place to={node.id} current={node.id === current} className="request">
@@ -35,13 +51,7 @@ export function RequestList({ current }: { current: string | null }) {
         ))}
       </ol>
       {list?.pageInfo.hasNextPage && (
-        <button
-          className="more"
-          disabled={loading}
-          onClick={() => void fetchMore({ variables: { first: PAGE, after: list.pageInfo.endCursor } }).catch(() => null)}
-        >
-          {loading ? "One moment …" : "Show more"}
-        </button>
+        <button className="more" disabled={loading} onClick={() => void more()}>{loading ? "One moment …" : "Show more"}</button>
       )}
     </aside>
   );

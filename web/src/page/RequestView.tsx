@@ -1,5 +1,6 @@
 import { useMutation, useQuery } from "@apollo/client/react";
 import { useEffect, useRef, useState } from "react";
+import { useIsLive, useTakenBack } from "./answers";
 import { followRequest } from "./following";
 import { forget } from "./listing";
 import { ModelView } from "./ModelView";
@@ -40,6 +41,11 @@ export function RequestView({ id }: { id: string }) {
     return stopPolling;
   }, [isActive, startPolling, stopPolling]);
 
+  const isLive = useIsLive();
+  useEffect(() => {
+    if (isLive && error) refresh();
+  }, [isLive]);
+
   useEffect(() => {
     // Links to files expire; who comes back to the page after a while finds new ones.
     const seen = () => document.visibilityState === "visible" && refetch().catch(() => null);
@@ -77,11 +83,20 @@ const LONG = 160;
 
 function Found({ request, refresh }: { request: Request; refresh: () => void }) {
   const [shown, setShown] = useState<string | null>(null);
+  const [begun, setBegun] = useState<string | null>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
   const model = request.models.find((each) => each.id === shown) ?? request.models[0];
+  useEffect(() => {
+    // The button that had the focus is gone.
+    if (begun === null || begun !== model?.id) return;
+    heading.current?.focus();
+    setBegun(null);
+  }, [begun, model?.id]);
   const isLong = request.originalPrompt.length > LONG;
   return (
     <article className="found">
       <div className="title">
+        <Place to={null} className="button anew">New request</Place>
         <h1 className={isLong ? "long" : undefined}>{request.originalPrompt}</h1>
         <p className="meta">
           <span className="status" data-phase={request.phase}>{statusWords({ ...request, model: request.models[0] ?? null })}</span>
@@ -99,9 +114,16 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
             <p>{request.prompt}</p>
           </details>
         )}
-        <Actions request={request} />
+        <Cancel request={request} />
       </div>
-      <Pictures request={request} refresh={refresh} onMade={() => setShown(null)} />
+      <Pictures
+        request={request}
+        refresh={refresh}
+        onMade={(id) => {
+          setShown(null);
+          setBegun(id);
+        }}
+      />
       {request.models.length > 1 && (
         <fieldset className="models">
           <legend>Models made</legend>
@@ -113,17 +135,32 @@ function Found({ request, refresh }: { request: Request; refresh: () => void }) 
           ))}
         </fieldset>
       )}
-      {model && <ModelView key={model.id} model={model} refresh={refresh} />}
+      {model && <ModelView key={model.id} heading={heading} model={model} refresh={refresh} />}
+      <Delete request={request} />
       <StandIns />
     </article>
   );
 }
 
-function Actions({ request }: { request: Request }) {
-  const variables = { input: { requestId: request.id } };
+function Cancel({ request }: { request: Request }) {
+  const [cancel, cancelling] = useMutation(CANCEL, { variables: { input: { requestId: request.id } } });
+  useTakenBack(cancelling, request.phase);
+  return (
+    <>
+      {[...ACTIVE, "AWAITING_SELECTION"].includes(request.phase) && (
+        <p className="actions">
+          <button disabled={cancelling.loading} onClick={() => void cancel().catch(() => null)}>Cancel</button>
+        </p>
+      )}
+      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} again="Press Cancel again when the page is live." />
+    </>
+  );
+}
+
+function Delete({ request }: { request: Request }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const [cancel, cancelling] = useMutation(CANCEL, { variables });
-  const [remove, removing] = useMutation(DELETE, { variables });
+  const [remove, removing] = useMutation(DELETE, { variables: { input: { requestId: request.id } } });
+  useTakenBack(removing, request.phase);
 
   async function confirmed() {
     dialog.current?.close();
@@ -134,15 +171,11 @@ function Actions({ request }: { request: Request }) {
   }
 
   return (
-    <>
+    <div className="ending">
       <p className="actions">
-        {ACTIVE.includes(request.phase) || request.phase === "AWAITING_SELECTION" ? (
-          <button disabled={cancelling.loading} onClick={() => void cancel().catch(() => null)}>Cancel</button>
-        ) : null}
         <button className="danger" disabled={removing.loading} onClick={() => dialog.current?.showModal()}>Delete</button>
       </p>
-      <Troubles error={cancelling.error} userErrors={cancelling.data?.cancelRequest.userErrors} />
-      <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} />
+      <Troubles error={removing.error} userErrors={removing.data?.deleteRequest.userErrors} again="Press Delete again when the page is live." />
       <dialog ref={dialog} aria-labelledby="delete-title">
         <h2 id="delete-title">Delete this request?</h2>
         <p>Its pictures, its models and their files go with it. This cannot be undone.</p>
@@ -151,6 +184,6 @@ function Actions({ request }: { request: Request }) {
           <button className="danger main" onClick={() => void confirmed()}>Delete</button>
         </p>
       </dialog>
-    </>
+    </div>
   );
 }

@@ -1,31 +1,29 @@
 import { CombinedGraphQLErrors } from "@apollo/client";
 import type { Failure, Job, UserError } from "./types";
+import { REMEDIES } from "./words";
 
 interface TroublesProps {
   error: Error | undefined;
   userErrors?: UserError[] | undefined;
-  kept?: string;
+  /** What to do when no answer came. */
+  again?: string;
 }
 
 /** What went wrong with something that the visitor asked for. */
-export function Troubles({ error, userErrors = [], kept }: TroublesProps) {
+export function Troubles({ error, userErrors = [], again }: TroublesProps) {
   const messages = userErrors.map((each) => each.message);
-  if (error) messages.push(words(error, kept));
+  if (error) messages.push(words(error, again));
   return messages.length > 0 && <p role="alert" className="trouble">{messages.join(" ")}</p>;
 }
 
-function words(error: Error, kept = ""): string {
+function words(error: Error, again = ""): string {
   if (CombinedGraphQLErrors.is(error)) return error.errors.map((each) => each.message).join(" ");
-  return `The server cannot be reached now. ${kept}`;
+  return `The server cannot be reached now. ${again}`;
 }
 
 /** Why an image or a model failed. */
 export function FailureNote({ failure }: { failure: Failure }) {
-  return (
-    <p className="trouble">
-      {failure.message} <span className="code">{failure.code.toLowerCase().replaceAll("_", " ")}</span>
-    </p>
-  );
+  return <p className="trouble">{failure.message} {REMEDIES[failure.code]}</p>;
 }
 
 /** That an attempt failed and another follows, while that is so. */

@@ -1,3 +1,5 @@
+import { go } from "./place";
+
 const NAME = "maquette.draft";
 const KEY = "maquette.sent";
 
@@ -10,6 +12,12 @@ interface Draft {
 export function draft(): Draft {
   const kept = sessionStorage.getItem(NAME);
   return kept ? (JSON.parse(kept) as Draft) : { prompt: "", optimizePrompt: true };
+}
+
+/** Begin to write a new request with the words of another. */
+export function rewrite(prompt: string): void {
+  keep({ ...draft(), prompt });
+  go(null);
 }
 
 export function keep(draft: Draft | null): void {

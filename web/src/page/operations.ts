@@ -15,7 +15,6 @@ const IMAGE = gql`
   fragment ImageFields on GeneratedImage {
     id
     index
-    prompt
     imageStatus
     imageUrl
     failure { code message retryable }

@@ -5,6 +5,9 @@ export type Connection = "connecting" | "socket" | "sse" | "offline";
 
 export const connection = makeVar<Connection>("connecting");
 
+/** The action that the visitor began last. */
+export const latestAction = makeVar<symbol | null>(null);
+
 /** Whether the server will not say anything without a token. */
 export const needsToken = makeVar(false);
 

@@ -16,8 +16,20 @@ export type Status =
   | "MODEL_FAILED"
   | "CANCELLED";
 
+export type FailureCode =
+  | "PROVIDER_UNAVAILABLE"
+  | "PROVIDER_BUSY"
+  | "PROVIDER_REJECTED"
+  | "CONTENT_REJECTED"
+  | "PROVIDER_MISCONFIGURED"
+  | "OUTCOME_UNKNOWN"
+  | "TIMED_OUT"
+  | "BAD_OUTPUT"
+  | "STORAGE_UNAVAILABLE"
+  | "INTERNAL";
+
 export interface Failure {
-  code: string;
+  code: FailureCode;
   message: string;
   retryable: boolean;
 }
@@ -33,7 +45,6 @@ export interface Job {
 export interface Image {
   id: string;
   index: number;
-  prompt: string;
   imageStatus: ImageStatus;
   imageUrl: string | null;
   failure: Failure | null;

@@ -1,4 +1,4 @@
-import type { Format, ImageStatus, ListedRequest, Stage, Status } from "./types";
+import type { FailureCode, Format, ImageStatus, ListedRequest, Stage, Status } from "./types";
 
 export const STAGES: Record<Stage, string> = {
   QUEUED: "Waiting its turn",
@@ -21,6 +21,20 @@ export const FORMATS: Record<Format, { name: string; ending: string; use: string
   THREE_MF: { name: "3MF", ending: "3mf", use: "for slicers, with units" },
   OBJ: { name: "OBJ", ending: "obj", use: "for modelling" },
   GLB: { name: "GLB", ending: "glb", use: "for screens" },
+};
+
+/** What a visitor can do about it. */
+export const REMEDIES: Record<FailureCode, string> = {
+  PROVIDER_UNAVAILABLE: "The service cannot be reached now: try again in a while.",
+  PROVIDER_BUSY: "The service has too much to do: try again in a while.",
+  PROVIDER_REJECTED: "The service will not do this one: take another picture, or other words.",
+  CONTENT_REJECTED: "The service's rules forbid it: change the words.",
+  PROVIDER_MISCONFIGURED: "Whoever runs this server has to put its account with the service right first.",
+  OUTCOME_UNKNOWN: "It may have been made and billed all the same: to try again may cost twice.",
+  TIMED_OUT: "It took too long: try again.",
+  BAD_OUTPUT: "What the service sent cannot be used: try again.",
+  STORAGE_UNAVAILABLE: "The files could not be stored: try again in a while.",
+  INTERNAL: "That is a fault of this server: try again, and tell whoever runs it if it stays.",
 };
 
 const STATUSES: Record<Status, string> = {
@@ -48,6 +62,13 @@ export const when = (moment: string): string => WHEN.format(new Date(moment));
 export function bytes(count: number): string {
   if (count < 1_000) return `${count} bytes`;
   return count < 1_000_000 ? `${SIZES.format(count / 1_000)} kB` : `${SIZES.format(count / 1_000_000)} MB`;
+}
+
+const SHORT = 80;
+
+/** The beginning of what the visitor wrote, cut between words. */
+export function shortened(prompt: string): string {
+  return prompt.length <= SHORT ? prompt : `${prompt.slice(0, SHORT).replace(/\s+\S*$/, "")} …`;
 }
 
 /** A file name from what the visitor wrote. */
