@@ -21,13 +21,11 @@ from providers.addresses import authority
 from providers.pace import Pace
 from providers.protocol import ProviderError
 from providers.quote import quote
-from providers.retry_after import retry_after
 from providers.tencent_errors import refusal
+from providers.tencent_http import BoundedClient, UnansweredError
 from settings import Settings
 
-CONNECT_SECONDS = 10
 CALLS_A_SECOND = 20
-LIMIT_BYTES = 1 << 20
 NO_JOB = "1"
 
 # At DEBUG the SDK logs whole requests: keys' names, signatures, pictures.
@@ -37,10 +35,6 @@ logging.getLogger("tencentcloud_sdk_common").setLevel(logging.INFO)
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.LocalProtocolError)
 
 
-class UnansweredError(Exception):
-    """The request was sent, or may have been, and no answer came that says what became of it."""
-
-
 class TencentClient:
     """One service in one version, for calls by their action's name."""
 
@@ -48,7 +42,6 @@ class TencentClient:
         self._secrets = (settings.tencentcloud_secret_id, settings.tencentcloud_secret_key)
         self._client = _sdk_client(settings, service, version)
         self._host = authority(settings.tencentcloud_endpoint or f"https://{service}.tencentcloudapi.com")
-        self._client.http_client.event_hooks["response"].append(_check_response)
         self._pace = Pace(CALLS_A_SECOND)
 
     async def submit(self, action: str, params: dict[str, Any]) -> str:
@@ -144,34 +137,15 @@ def _sdk_client(settings: Settings, service: str, version: str) -> CommonClient:
             FailureCode.PROVIDER_MISCONFIGURED, "TENCENTCLOUD_SECRET_ID and _KEY are not set.", retryable=False
         )
     endpoint = httpx.URL(settings.tencentcloud_endpoint or f"https://{service}.tencentcloudapi.com")
-    timeout = httpx.Timeout(settings.tencent_timeout_seconds, connect=CONNECT_SECONDS)
-    # Without keep-alive: a connection that the other side has just closed would make a submit's outcome unknown.
     # Without a retryer: it would submit, and pay, twice.
-    http = HttpProfile(protocol=endpoint.scheme, endpoint=endpoint.netloc.decode(), reqTimeout=timeout, keepAlive=False)
+    http = HttpProfile(protocol=endpoint.scheme, endpoint=endpoint.netloc.decode())
     keys = Credential(
         settings.tencentcloud_secret_id.get_secret_value(), settings.tencentcloud_secret_key.get_secret_value()
     )
     profile = ClientProfile(httpProfile=http, language="en-US")
-    return CommonClient(service, version, keys, settings.tencentcloud_region, profile)
-
-
-async def _check_response(response: httpx.Response) -> None:
-    """Stop what is no answer of the service itself, of which the SDK would tell neither status nor headers."""
-    status = response.status_code
-    if status == 429:
-        wait = retry_after(response.headers.get("retry-after"))
-        message = "Tencent Cloud has too much to do just now (HTTP 429)."
-        raise ProviderError(FailureCode.PROVIDER_BUSY, message, retryable=True, retry_after=wait)
-    if 300 <= status < 500 and status != 408:
-        message = f"Tencent Cloud's endpoint refused the request (HTTP {status})."
-        raise ProviderError(FailureCode.PROVIDER_MISCONFIGURED, message, retryable=False)
-    if status != 200:
-        raise UnansweredError(f"the answer was HTTP {status}")
-    if response.headers.get("content-type", "").partition(";")[0].strip() not in {"application/json", "text/plain"}:
-        raise UnansweredError("the answer is not JSON")
-    length = response.headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > LIMIT_BYTES:
-        raise UnansweredError("the answer is too long")
+    client = CommonClient(service, version, keys, settings.tencentcloud_region, profile)
+    client.http_client = BoundedClient(settings.tencent_timeout_seconds)
+    return client
 
 
 def _unknown(reason: str, answer: dict[str, Any] | None = None) -> ProviderError:

@@ -290,6 +290,8 @@ UNKNOWN = [
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"Error": {}}}'), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "text/event-stream"}, body="data: {}\n\n"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body=" " * (2 << 20)), 0),
+    (Fault("padded", SUBMIT, body=" " * (2 << 20)), 1),
+    (Fault("padded", SUBMIT, body=" " * (2 << 20), headers={"content-encoding": "gzip"}), 1),
     (Fault("answer", SUBMIT, body="nothing"), 0),
     (Fault("answer", SUBMIT, status=502, body="<html>"), 0),
     (Fault("answer", SUBMIT, status=503), 0),
@@ -347,6 +349,21 @@ async def test_a_query_that_goes_wrong_is_asked_again_for_the_same_job(service, 
         assert not error.job_ended
         assert (await polled(models, job_id))[-1].files
     assert service.submits.total() == 1
+
+
+@pytest.mark.parametrize("kind", ["trickle_head", "trickle_body"])
+async def test_an_answer_that_never_ends_is_not_waited_for(service, kind):
+    service.fail(Fault(kind, QUERY, seconds=0.1), Fault(kind, SUBMIT, seconds=0.1))
+    async with made(TencentModels, service, tencent_timeout_seconds=0.4) as models, asyncio.timeout(10):
+        assert (await failure_of(models.poll("pro/1"))).failure.code is F.PROVIDER_UNAVAILABLE
+        assert (await failure_of(models.submit(SOURCE))).failure.code is F.OUTCOME_UNKNOWN
+    assert service.app.arrivals[SUBMIT] == 1
+
+
+async def test_an_answer_that_comes_packed_or_without_a_length_is_understood(service):
+    service.fail(Fault("padded", SUBMIT, headers={"content-encoding": "gzip"}), Fault("padded", QUERY, body=" " * 9000))
+    async with made(TencentModels, service) as models:
+        assert (await models.poll(await models.submit(SOURCE))).state is PollState.WAITING
 
 
 async def test_a_slow_answer_is_waited_for(service):
