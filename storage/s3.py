@@ -11,14 +11,14 @@ import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from typing import Any, TypeVar
 
 import boto3  # type: ignore[import-untyped]  # has no type hints
-from boto3.exceptions import S3UploadFailedError  # type: ignore[import-untyped]  # has no type hints
+from boto3.exceptions import Boto3Error, S3UploadFailedError  # type: ignore[import-untyped]  # has no type hints
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]  # has no type hints
 from botocore.client import BaseClient  # type: ignore[import-untyped]  # has no type hints
 from botocore.config import Config  # type: ignore[import-untyped]  # has no type hints
@@ -198,7 +198,8 @@ class S3Storage:
 
     def _read(self, key: str, limit: int) -> bytes:
         answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        with answer["Body"] as body:
+        # As a context, the body would give what is beneath it, with errors that botocore has not made its own.
+        with closing(answer["Body"]) as body:
             if answer["ContentLength"] > limit:
                 raise FileTooLarge(f"{key} has {answer['ContentLength']} bytes, more than {limit}")
             content: bytes = body.read()
@@ -237,7 +238,7 @@ class S3Storage:
             if code_of(error) in NOT_THERE:
                 raise NotStored(key) from None
             raise StorageUnavailable(explain(error, self._bucket, self._host)) from error
-        except (BotoCoreError, S3UploadFailedError) as error:
+        except (BotoCoreError, Boto3Error) as error:
             raise StorageUnavailable(explain(error, self._bucket, self._host)) from error
 
 

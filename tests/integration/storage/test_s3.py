@@ -29,7 +29,7 @@ from storage import (
     s3_urls,
 )
 from storage.s3 import S3Storage
-from tests.integration.storage.faulty_proxy import Answer, FaultyProxy, LoseAnswer
+from tests.integration.storage.faulty_proxy import Answer, BreakAnswerOff, FaultyProxy, LoseAnswer
 from tests.servers import Moto, free_port
 
 KEY = "requests/req_1/img_1/abc.png"
@@ -379,6 +379,21 @@ async def test_nobody_listens(open_bucket):
         with pytest.raises(StorageUnavailable) as caught:
             await asyncio.wait_for(action, 20)
         assert_is_one_clear_line(caught, "S3_ENDPOINT_URL", f"127.0.0.1:{port}", "cannot be reached")
+
+
+async def test_a_file_that_breaks_off(moto, open_bucket, bucket, tmp_path):
+    await open_bucket(bucket, moto.url).put(KEY, bytes(100_000), "image/png")
+
+    def fault(method, path, headers):
+        return BreakAnswerOff if method == "GET" else None
+
+    with FaultyProxy(moto.port, fault) as proxy:
+        storage = open_bucket(bucket, proxy.url)
+        for action in (storage.read(KEY, 100_000), storage.open(KEY).__aenter__()):
+            with pytest.raises(StorageUnavailable) as caught:
+                await action
+            assert_is_one_clear_line(caught, "S3_ENDPOINT_URL", "breaks off")
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 async def test_credentials_that_are_wrong(open_bucket):
