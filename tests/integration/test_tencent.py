@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
 import random
 import warnings
@@ -233,6 +234,43 @@ async def test_each_error_code_at_query_and_as_the_end_of_a_job(service, code, e
     assert asked.job_ended == (code == "FailedOperation.JobNotExist")
 
 
+def answered(**response):
+    return Fault("answer", headers={"content-type": "application/json"}, body=json.dumps({"Response": response}))
+
+
+@pytest.mark.parametrize("error", [{"Error": None}, {"Error": {}}, {"Error": "none"}, {}], ids=str)
+@pytest.mark.parametrize("job_id", ["1300000007", 1300000007])
+async def test_a_job_that_is_named_is_not_lost(service, job_id, error):
+    service.fail(answered(JobId=job_id, RequestId="a", **error))
+    async with made(TencentModels, service) as models:
+        assert await models.submit(SOURCE) == "pro/1300000007"
+
+
+@pytest.mark.parametrize("request_id", [None, 7, ["a"], {"a": 1}], ids=str)
+async def test_a_request_id_that_is_no_text_is_not_passed_on(service, request_id):
+    service.fail(
+        answered(Error={"Code": "InvalidParameter", "Message": "no"}, RequestId=request_id),
+        answered(Status="DONE", ResultFile3Ds=[], RequestId=request_id),
+        answered(Status="FAIL", ErrorCode="InvalidParameter", RequestId=request_id),
+        answered(Status="??", RequestId=request_id),
+    )
+    async with made(TencentModels, service) as models:
+        errors = [await failure_of(models.submit(SOURCE))]
+        errors += [await failure_of(models.poll("pro/1")) for _ in range(3)]
+    assert [error.failure.code for error in errors] == [
+        *(F.PROVIDER_REJECTED, F.BAD_OUTPUT, F.PROVIDER_REJECTED, F.PROVIDER_UNAVAILABLE)
+    ]
+    assert [error.failure.provider_request_id for error in errors] == [None] * 4
+
+
+async def test_what_the_service_names_is_shown_short(service):
+    service.fail(answered(Error={"Code": "A" * 9000, "Message": "no"}, RequestId="b" * 9000))
+    async with made(TencentModels, service) as models:
+        error = await failure_of(models.poll("pro/1"))
+    assert len(str(error)) < 500
+    assert (len(error.failure.provider_code), len(error.failure.provider_request_id)) == (100, 100)
+
+
 async def test_a_charset_in_the_content_type_hides_no_error(service):
     """The SDK's own classes make an empty answer of it."""
     service.script.limits["Pro"] = 0
@@ -263,8 +301,7 @@ async def test_a_wrong_key_and_a_wrong_id(service, caplog):
             assert secret not in shown + caplog.text
         assert (error.failure.code, error.failure.retryable) == (F.PROVIDER_MISCONFIGURED, False)
         assert error.failure.provider_code == f"AuthFailure.{code}"
-        assert error.__cause__ is None
-        assert error.__suppress_context__
+        assert error.__context__ is None
 
 
 async def test_a_job_that_nobody_knows_has_ended(service):
@@ -286,7 +323,10 @@ UNKNOWN = [
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body="{"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body="[]"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {}}'), 0),
-    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": 7}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": true}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": [7]}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": 0}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"Error": null}}'), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"Error": {}}}'), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "text/event-stream"}, body="data: {}\n\n"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body=" " * (2 << 20)), 0),
