@@ -200,6 +200,63 @@ async def test_delete_prefix_does_without_the_call_for_many(moto, open_bucket, c
     assert keys_in(client, bucket) == []
 
 
+def leave_parts(client, bucket, *keys):
+    """What a process leaves that is killed within an upload."""
+    for key in keys:
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+
+
+async def test_delete_prefix_takes_the_parts_of_uploads_that_never_ended(storage, client, bucket):
+    leave_parts(client, bucket, "r/one/a.glb", "r/one/a.glb", "r/one/b/c.glb", "r/one2/a.glb")
+    await storage.delete_prefix("r/one")
+    assert [upload["Key"] for upload in uploads_in(client, bucket)] == ["r/one2/a.glb"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        (Answer(501, "NotImplemented"), "GET"),
+        (Answer(403, "AccessDenied"), "GET"),
+        (Answer(403, "AccessDenied"), "DELETE"),
+    ],
+    ids=str,
+)
+async def test_delete_prefix_leaves_parts_that_it_may_not_take(moto, open_bucket, client, bucket, answer, refused):
+    def fault(method, path, headers):
+        return answer if method == refused and "upload" in path else None
+
+    leave_parts(client, bucket, "r/a.glb")
+    client.put_object(Bucket=bucket, Key="r/b.glb", Body=b"x")
+    with FaultyProxy(moto.port, fault) as proxy:
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
+        assert any(method == refused and "upload" in path for method, path in proxy.seen)
+    assert keys_in(client, bucket) == []
+
+
+async def test_an_upload_that_ends_while_it_is_deleted_keeps_no_other_from_it(moto, open_bucket, client, bucket):
+    ended = []
+
+    def fault(method, path, headers):
+        if method != "DELETE" or ended:
+            return None
+        ended.append(path)
+        return Answer(404, "NoSuchUpload")
+
+    leave_parts(client, bucket, "r/a.glb", "r/b.glb")
+    with FaultyProxy(moto.port, fault) as proxy:
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
+    assert len(uploads_in(client, bucket)) == 1
+
+
+async def test_a_service_that_fails_to_list_the_parts_is_asked_again_later(moto, open_bucket, bucket):
+    def fault(method, path, headers):
+        return Answer(500, "InternalError") if "uploads" in path else None
+
+    with FaultyProxy(moto.port, fault) as proxy, pytest.raises(StorageUnavailable):
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
+
+
 async def test_a_failed_upload_is_aborted(moto, open_bucket, client, bucket, tmp_path):
     def fault(method, path, headers):
         return Answer(403, "AccessDenied") if "partNumber=2" in path else None
