@@ -148,6 +148,18 @@ async def test_a_picture_that_its_url_does_not_suit_is_sent_along_and_fitted(ser
     assert "ImageBase64" in params(service, 1)
 
 
+@pytest.mark.parametrize("url", [None, "https://files.example.com/large.png"])
+async def test_a_picture_that_base64_makes_too_large_is_fitted(service, url):
+    noise = Image.frombytes("RGB", (1300, 1300), random.Random(1).randbytes(1300 * 1300 * 3))
+    content = io.BytesIO()
+    noise.save(content, "PNG")
+    assert 4_500_000 < len(content.getvalue()) < 6_000_000
+    service.fail(*[Fault("error", SUBMIT, code="FailedOperation.DownloadError")] if url else ())
+    async with made(TencentModels, service) as models:
+        await models.submit(SourceImage(content.getvalue(), "image/png", url))
+    assert service.submits.total() == 1
+
+
 @pytest.mark.parametrize("code", ["FailedOperation.ImageDownloadError", "FailedOperation.DownloadError"])
 async def test_a_url_that_the_service_cannot_fetch_is_sent_along_instead(service, code):
     service.fail(Fault("error", SUBMIT, code=code))
@@ -504,6 +516,28 @@ async def test_a_picture_is_asked_after_until_it_is_there(service):
     async with made(TencentImages, service) as images:
         assert (await images.generate("a fox", 0)).content == picture()
     assert service.submits.total() == 1
+
+
+async def test_a_picture_is_asked_after_more_and_more_seldom(service, monkeypatch):
+    pauses, loop, sleep = [], asyncio.get_running_loop(), asyncio.sleep
+
+    async def no_sleep(seconds):
+        """No pauses but those that keep to the calls a second, and those of the stand-in, which has its own loop."""
+        if asyncio.get_running_loop() is not loop or seconds <= 1 / 20:
+            await sleep(seconds)
+        else:
+            pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", no_sleep)
+    service.script.timeline = [*["RUN"] * 12, "DONE"]
+    async with made(TencentImages, service) as images:
+        await images.generate("a fox", 0)
+    assert len(pauses) == 13
+    assert 0.2 <= pauses[0] <= 1, "a picture that is there soon is had soon"
+    assert 4 <= pauses[-1] == pauses[-2] <= 10
+    growing = pauses[: pauses.index(pauses[-1]) + 1]
+    assert len(growing) > 3
+    assert growing == sorted(set(growing))
 
 
 @pytest.mark.parametrize(
