@@ -3,6 +3,7 @@
     python -m bench.storage [--megabytes 500]
 
 The bucket is of a moto server in a process of its own; peak memory is the VmHWM that Linux keeps, reset each time.
+It ends with 1 where that is more than 64 MiB above what it was before.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tests.servers import Moto
 
 KEY = "requests/bench/model.glb"
 CHUNK_BYTES = 1 << 20
+ALLOWED_MIB = 64
 
 
 def memory(field: str) -> float:
@@ -34,24 +36,28 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
-async def measure(name: str, megabytes: int, step: Callable[[], Awaitable[object]]) -> None:
+async def measure(name: str, megabytes: int, step: Callable[[], Awaitable[object]]) -> float:
+    """What the process grew by at the peak, in MiB."""
     reset_peak()
     before, started = memory("VmRSS"), time.perf_counter()
     await step()
     seconds = time.perf_counter() - started
-    click.echo(f"{name:<14} {megabytes / seconds:8.0f} MB/s {memory('VmHWM') - before:+8.1f} MiB at the peak")
+    grown = memory("VmHWM") - before
+    click.echo(f"{name:<14} {megabytes / seconds:8.0f} MB/s {grown:+8.1f} MiB at the peak")
+    return grown
 
 
-async def run(name: str, storage: Storage, source: Path, megabytes: int) -> None:
+async def run(name: str, storage: Storage, source: Path, megabytes: int) -> float:
     async def fetch() -> None:
         async with storage.open(KEY):
             pass
 
     await storage.put("requests/bench/warm-up.png", b"x", "image/png")
-    await measure(f"{name} put", megabytes, lambda: storage.put(KEY, source, "model/gltf-binary"))
-    await measure(f"{name} open", megabytes, fetch)
+    stored = await measure(f"{name} put", megabytes, lambda: storage.put(KEY, source, "model/gltf-binary"))
+    fetched = await measure(f"{name} open", megabytes, fetch)
     await storage.delete_prefix("requests/bench")
     await storage.aclose()
+    return max(stored, fetched)
 
 
 def make_source(path: Path, megabytes: int) -> Path:
@@ -61,14 +67,14 @@ def make_source(path: Path, megabytes: int) -> Path:
     return path
 
 
-async def run_all(source: Path, megabytes: int, folder: Path) -> None:
-    await run("local", LocalStorage(folder / "files"), source, megabytes)
+async def run_all(source: Path, megabytes: int, folder: Path) -> float:
+    local = await run("local", LocalStorage(folder / "files"), source, megabytes)
     os.environ.update(Moto.environment)
     with Moto() as moto:
         from storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not to be part of the local figures
 
         bucket = S3Storage(moto.new_bucket(), endpoint_url=moto.url, base_url=None, work_dir=folder / "work")
-        await run("s3", bucket, source, megabytes)
+        return max(local, await run("s3", bucket, source, megabytes))
 
 
 @click.command()
@@ -76,7 +82,9 @@ async def run_all(source: Path, megabytes: int, folder: Path) -> None:
 def main(megabytes: int) -> None:
     with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name:
         folder = Path(name)
-        asyncio.run(run_all(make_source(folder / "source.glb", megabytes), megabytes, folder))
+        grown = asyncio.run(run_all(make_source(folder / "source.glb", megabytes), megabytes, folder))
+    if grown > ALLOWED_MIB:
+        raise click.ClickException(f"the process grew by {grown:.1f} MiB; at most {ALLOWED_MIB} are allowed")
 
 
 if __name__ == "__main__":

@@ -21,15 +21,13 @@ from typing import Any
 import click
 import httpx
 
-from bench.storage import memory, reset_peak
+from bench.storage import ALLOWED_MIB, memory, reset_peak
 from providers.load import model_provider
 from settings import Settings
 from storage import open_storage
 from tasks.results import fetch_model
 from tests.servers import Moto
 from tests.standins.tencent import SECRET_ID, SECRET_KEY
-
-ALLOWED_MIB = 64
 
 
 async def peak(step: Callable[[], Coroutine[Any, Any, None]]) -> tuple[float, float]:

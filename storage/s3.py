@@ -1,7 +1,7 @@
 """Files in a bucket of an S3-compatible service.
 
 Each method's requests are made in a thread; credentials and region are found by boto3's own rules. The parts of an
-upload whose process was killed stay until a lifecycle rule of the bucket takes them.
+upload whose process was killed stay until `delete_prefix`, or a lifecycle rule of the bucket, takes them.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
 from typing import Any, TypeVar
 
 import boto3  # type: ignore[import-untyped]  # has no type hints
-from boto3.exceptions import S3UploadFailedError  # type: ignore[import-untyped]  # has no type hints
+from boto3.exceptions import Boto3Error, S3UploadFailedError  # type: ignore[import-untyped]  # has no type hints
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]  # has no type hints
 from botocore.client import BaseClient  # type: ignore[import-untyped]  # has no type hints
 from botocore.config import Config  # type: ignore[import-untyped]  # has no type hints
@@ -36,6 +36,8 @@ TRANSFER = TransferConfig(multipart_threshold=PART_BYTES, multipart_chunksize=PA
 # A page or a provider may keep a file for ever, as it never changes; a cache between must not, as it is one user's.
 CACHE_CONTROL = "private, max-age=31536000, immutable"
 NOT_THERE = {"NoSuchKey", "404"}
+# Of a service that knows no lists of uploads, or an account that has no right to them: a lifecycle rule is left.
+NO_UPLOADS = {"NotImplemented", "MethodNotAllowed", "AccessDenied", "403", "404", "405", "501"}
 
 T = TypeVar("T")
 
@@ -110,6 +112,8 @@ class S3Storage:
 
     async def delete_prefix(self, prefix: str) -> None:
         folder = check_key(prefix.removesuffix("/")) + "/"
+        # The uploads first: one that ends meanwhile is a file that is found then.
+        await asyncio.to_thread(self._explained, lambda: self._abort_below(folder), folder)
         await asyncio.to_thread(self._explained, lambda: self._delete_below(folder), folder)
 
     async def check(self) -> None:
@@ -198,7 +202,8 @@ class S3Storage:
 
     def _read(self, key: str, limit: int) -> bytes:
         answer = self._client.get_object(Bucket=self._bucket, Key=key)
-        with answer["Body"] as body:
+        # As a context, the body would give what is beneath it, with errors that botocore has not made its own.
+        with closing(answer["Body"]) as body:
             if answer["ContentLength"] > limit:
                 raise FileTooLarge(f"{key} has {answer['ContentLength']} bytes, more than {limit}")
             content: bytes = body.read()
@@ -216,6 +221,23 @@ class S3Storage:
         for page in pages:
             if found := page.get("Contents", []):
                 self._delete_all([entry["Key"] for entry in found])
+
+    def _abort_below(self, folder: str) -> None:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=folder)
+        try:
+            for page in pages:
+                for upload in page.get("Uploads", []):
+                    self._abort(upload["Key"], upload["UploadId"])
+        except ClientError as error:
+            if code_of(error) not in NO_UPLOADS:
+                raise
+
+    def _abort(self, key: str, upload: str) -> None:
+        try:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+        except ClientError as error:
+            if code_of(error) != "NoSuchUpload":
+                raise
 
     def _delete_all(self, keys: list[str]) -> None:
         objects = [{"Key": key} for key in keys]
@@ -237,7 +259,7 @@ class S3Storage:
             if code_of(error) in NOT_THERE:
                 raise NotStored(key) from None
             raise StorageUnavailable(explain(error, self._bucket, self._host)) from error
-        except (BotoCoreError, S3UploadFailedError) as error:
+        except (BotoCoreError, Boto3Error) as error:
             raise StorageUnavailable(explain(error, self._bucket, self._host)) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from boto3.exceptions import RetriesExceededError  # type: ignore[import-untyped]  # has no type hints
 from botocore import exceptions  # type: ignore[import-untyped]  # has no type hints
 
 ADVICE = {
@@ -41,6 +42,8 @@ def explain(error: Exception, bucket: str, host: str) -> str:
             advice = "AWS_REGION: is needed for bucket {bucket}"
         case exceptions.SSLError():
             advice = "S3_ENDPOINT_URL: {host} shows no certificate that is trusted here"
+        case exceptions.ResponseStreamingError() | RetriesExceededError():
+            advice = "S3_ENDPOINT_URL: {host} breaks off in the middle of a file; it is tried again later"
         case exceptions.ConnectionError() | exceptions.HTTPClientError():
             advice = "S3_ENDPOINT_URL: {host} cannot be reached or does not answer; start it, or correct the address"
         case _:

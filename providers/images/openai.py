@@ -40,7 +40,7 @@ class OpenAIImages:
             raise answer.bad("The service answered without a picture.")
         encoded, url = first.get("b64_json"), first.get("url")
         if isinstance(url, str) and url.startswith("data:"):
-            encoded = url.partition(",")[2]
+            encoded = url
         if isinstance(encoded, str) and encoded:
             return _decoded(encoded, answer)
         if isinstance(url, str) and url:
@@ -67,8 +67,12 @@ def _shape(settings: Settings) -> str:
 
 
 def _decoded(encoded: str, answer: Answer) -> bytes:
+    # In lines, as a data URL, without padding: a picture that is paid for is not refused for its wrapping.
+    plain = "".join(encoded.split())
+    if plain.startswith("data:"):
+        plain = plain.partition(",")[2]
     try:
-        content = base64.b64decode(encoded, validate=True)
+        content = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise answer.bad("The service's picture is not base64.") from None
     if media_type(content[:HEAD_BYTES], len(content)) not in PICTURES:

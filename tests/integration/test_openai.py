@@ -106,10 +106,28 @@ async def test_a_picture_as_a_data_url(service):
 
 
 @pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda plain: "\r\n".join(plain[start : start + 76] for start in range(0, len(plain), 76)) + "\n",
+        lambda plain: " data:image/png;base64,\n" + plain,
+        lambda plain: plain.rstrip("="),
+    ],
+    ids=["in lines", "a data URL", "unpadded"],
+)
+async def test_a_picture_that_is_paid_for_is_not_refused_for_its_wrapping(service, wrapped):
+    content = next(found for found in map(picture, range(99)) if len(found) % 3)
+    service.script.item = {"b64_json": wrapped(base64.b64encode(content).decode())}
+    async with made(OpenAIImages, service) as images:
+        assert (await images.generate("a fox", 0)).content == content
+
+
+@pytest.mark.parametrize(
     ("item", "code"),
     [
         ({"b64_json": "no base64!"}, F.BAD_OUTPUT),
         ({"b64_json": base64.b64encode(b"<html>").decode()}, F.BAD_OUTPUT),
+        ({"b64_json": base64.b64encode(picture()).decode() + "A=AAA"}, F.BAD_OUTPUT),
+        ({"b64_json": "狐"}, F.BAD_OUTPUT),
         ({"b64_json": None, "url": None}, F.BAD_OUTPUT),
         ({"url": "ftp://example.com/a.png"}, F.BAD_OUTPUT),
         ({"url": "http://127.0.0.1:9/a.png"}, F.BAD_OUTPUT),

@@ -94,6 +94,15 @@ async def test_each_user_has_his_turn(opened, most):
     assert turns == ["ada", "bob", "cyd", "ada", "ada", "ada"]
 
 
+async def test_who_has_fewer_jobs_in_hand_comes_first_though_his_last_turn_is_later(opened):
+    database = opened()
+    users = dict.fromkeys(await created(database, "ada", 3), "ada")
+    turns = [await claimed(database, 4), await claimed(database, 4)]
+    users |= dict.fromkeys(await created(database, "bob", 3), "bob")
+    turns += [await claimed(database, 4), await claimed(database, 4)]
+    assert [users[claim.lease.job_id] for claim in turns] == ["ada", "ada", "bob", "bob"]
+
+
 async def test_the_oldest_job_of_a_user_comes_first(opened):
     database = opened()
     ids = await created(database, "ada", 3)

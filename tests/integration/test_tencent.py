@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
 import random
 import warnings
@@ -147,6 +148,18 @@ async def test_a_picture_that_its_url_does_not_suit_is_sent_along_and_fitted(ser
     assert "ImageBase64" in params(service, 1)
 
 
+@pytest.mark.parametrize("url", [None, "https://files.example.com/large.png"])
+async def test_a_picture_that_base64_makes_too_large_is_fitted(service, url):
+    noise = Image.frombytes("RGB", (1300, 1300), random.Random(1).randbytes(1300 * 1300 * 3))
+    content = io.BytesIO()
+    noise.save(content, "PNG")
+    assert 4_500_000 < len(content.getvalue()) < 6_000_000
+    service.fail(*[Fault("error", SUBMIT, code="FailedOperation.DownloadError")] if url else ())
+    async with made(TencentModels, service) as models:
+        await models.submit(SourceImage(content.getvalue(), "image/png", url))
+    assert service.submits.total() == 1
+
+
 @pytest.mark.parametrize("code", ["FailedOperation.ImageDownloadError", "FailedOperation.DownloadError"])
 async def test_a_url_that_the_service_cannot_fetch_is_sent_along_instead(service, code):
     service.fail(Fault("error", SUBMIT, code=code))
@@ -233,6 +246,43 @@ async def test_each_error_code_at_query_and_as_the_end_of_a_job(service, code, e
     assert asked.job_ended == (code == "FailedOperation.JobNotExist")
 
 
+def answered(**response):
+    return Fault("answer", headers={"content-type": "application/json"}, body=json.dumps({"Response": response}))
+
+
+@pytest.mark.parametrize("error", [{"Error": None}, {"Error": {}}, {"Error": "none"}, {}], ids=str)
+@pytest.mark.parametrize("job_id", ["1300000007", 1300000007])
+async def test_a_job_that_is_named_is_not_lost(service, job_id, error):
+    service.fail(answered(JobId=job_id, RequestId="a", **error))
+    async with made(TencentModels, service) as models:
+        assert await models.submit(SOURCE) == "pro/1300000007"
+
+
+@pytest.mark.parametrize("request_id", [None, 7, ["a"], {"a": 1}], ids=str)
+async def test_a_request_id_that_is_no_text_is_not_passed_on(service, request_id):
+    service.fail(
+        answered(Error={"Code": "InvalidParameter", "Message": "no"}, RequestId=request_id),
+        answered(Status="DONE", ResultFile3Ds=[], RequestId=request_id),
+        answered(Status="FAIL", ErrorCode="InvalidParameter", RequestId=request_id),
+        answered(Status="??", RequestId=request_id),
+    )
+    async with made(TencentModels, service) as models:
+        errors = [await failure_of(models.submit(SOURCE))]
+        errors += [await failure_of(models.poll("pro/1")) for _ in range(3)]
+    assert [error.failure.code for error in errors] == [
+        *(F.PROVIDER_REJECTED, F.BAD_OUTPUT, F.PROVIDER_REJECTED, F.PROVIDER_UNAVAILABLE)
+    ]
+    assert [error.failure.provider_request_id for error in errors] == [None] * 4
+
+
+async def test_what_the_service_names_is_shown_short(service):
+    service.fail(answered(Error={"Code": "A" * 9000, "Message": "no"}, RequestId="b" * 9000))
+    async with made(TencentModels, service) as models:
+        error = await failure_of(models.poll("pro/1"))
+    assert len(str(error)) < 500
+    assert (len(error.failure.provider_code), len(error.failure.provider_request_id)) == (100, 100)
+
+
 async def test_a_charset_in_the_content_type_hides_no_error(service):
     """The SDK's own classes make an empty answer of it."""
     service.script.limits["Pro"] = 0
@@ -263,8 +313,7 @@ async def test_a_wrong_key_and_a_wrong_id(service, caplog):
             assert secret not in shown + caplog.text
         assert (error.failure.code, error.failure.retryable) == (F.PROVIDER_MISCONFIGURED, False)
         assert error.failure.provider_code == f"AuthFailure.{code}"
-        assert error.__cause__ is None
-        assert error.__suppress_context__
+        assert error.__context__ is None
 
 
 async def test_a_job_that_nobody_knows_has_ended(service):
@@ -286,10 +335,15 @@ UNKNOWN = [
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body="{"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body="[]"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {}}'), 0),
-    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": 7}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": true}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": [7]}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"JobId": 0}}'), 0),
+    (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"Error": null}}'), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body='{"Response": {"Error": {}}}'), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "text/event-stream"}, body="data: {}\n\n"), 0),
     (Fault("answer", SUBMIT, headers={"content-type": "application/json"}, body=" " * (2 << 20)), 0),
+    (Fault("padded", SUBMIT, body=" " * (2 << 20)), 1),
+    (Fault("padded", SUBMIT, body=" " * (2 << 20), headers={"content-encoding": "gzip"}), 1),
     (Fault("answer", SUBMIT, body="nothing"), 0),
     (Fault("answer", SUBMIT, status=502, body="<html>"), 0),
     (Fault("answer", SUBMIT, status=503), 0),
@@ -347,6 +401,21 @@ async def test_a_query_that_goes_wrong_is_asked_again_for_the_same_job(service, 
         assert not error.job_ended
         assert (await polled(models, job_id))[-1].files
     assert service.submits.total() == 1
+
+
+@pytest.mark.parametrize("kind", ["trickle_head", "trickle_body"])
+async def test_an_answer_that_never_ends_is_not_waited_for(service, kind):
+    service.fail(Fault(kind, QUERY, seconds=0.1), Fault(kind, SUBMIT, seconds=0.1))
+    async with made(TencentModels, service, tencent_timeout_seconds=0.4) as models, asyncio.timeout(10):
+        assert (await failure_of(models.poll("pro/1"))).failure.code is F.PROVIDER_UNAVAILABLE
+        assert (await failure_of(models.submit(SOURCE))).failure.code is F.OUTCOME_UNKNOWN
+    assert service.app.arrivals[SUBMIT] == 1
+
+
+async def test_an_answer_that_comes_packed_or_without_a_length_is_understood(service):
+    service.fail(Fault("padded", SUBMIT, headers={"content-encoding": "gzip"}), Fault("padded", QUERY, body=" " * 9000))
+    async with made(TencentModels, service) as models:
+        assert (await models.poll(await models.submit(SOURCE))).state is PollState.WAITING
 
 
 async def test_a_slow_answer_is_waited_for(service):
@@ -447,6 +516,28 @@ async def test_a_picture_is_asked_after_until_it_is_there(service):
     async with made(TencentImages, service) as images:
         assert (await images.generate("a fox", 0)).content == picture()
     assert service.submits.total() == 1
+
+
+async def test_a_picture_is_asked_after_more_and_more_seldom(service, monkeypatch):
+    pauses, loop, sleep = [], asyncio.get_running_loop(), asyncio.sleep
+
+    async def no_sleep(seconds):
+        """No pauses but those that keep to the calls a second, and those of the stand-in, which has its own loop."""
+        if asyncio.get_running_loop() is not loop or seconds <= 1 / 20:
+            await sleep(seconds)
+        else:
+            pauses.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", no_sleep)
+    service.script.timeline = [*["RUN"] * 12, "DONE"]
+    async with made(TencentImages, service) as images:
+        await images.generate("a fox", 0)
+    assert len(pauses) == 13
+    assert 0.2 <= pauses[0] <= 1, "a picture that is there soon is had soon"
+    assert 4 <= pauses[-1] == pauses[-2] <= 10
+    growing = pauses[: pauses.index(pauses[-1]) + 1]
+    assert len(growing) > 3
+    assert growing == sorted(set(growing))
 
 
 @pytest.mark.parametrize(

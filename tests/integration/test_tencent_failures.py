@@ -209,6 +209,14 @@ async def test_a_busy_provider_is_asked_again_by_itself(worker, service):
     assert (service.app.arrivals[SUBMIT], service.submits.total()) == (2, 1)
 
 
+async def test_a_job_is_asked_after_more_and_more_seldom(worker, service):
+    service.script = Script(job_seconds=3)
+    request_id, _ = await worker.make(picture())
+    assert kinds(await worker.ended(request_id, MADE))[ModelCompleted] == 1
+    (job,) = service.jobs.values()
+    assert job.queries < 10, "every 0.2 s, as at first, it would be 15"
+
+
 async def test_a_download_that_breaks_is_tried_again_without_another_submit(worker, service):
     service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
     request_id, job_id = await worker.make(picture())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
 import json
 import threading
 from collections import Counter
@@ -12,7 +14,19 @@ from typing import Any, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-Kind = Literal["drop_before", "drop_after", "drop_halfway", "hang", "slow", "charset", "answer", "error"]
+Kind = Literal[
+    "drop_before",
+    "drop_after",
+    "drop_halfway",
+    "hang",
+    "slow",
+    "trickle_head",
+    "trickle_body",
+    "padded",
+    "charset",
+    "answer",
+    "error",
+]
 
 
 @dataclass
@@ -20,8 +34,10 @@ class Fault:
     """What goes wrong, `times` times, with the requests called `where` (`*` for any).
 
     `drop_before` closes before the request is read, `drop_after` when the request is done but not answered,
-    `drop_halfway` in the middle of the answer. `hang` never answers, `slow` answers after `seconds`. `charset` answers
-    with a charset in the content type. `answer` answers `status`, `headers` and `body`; `error` a service's own `code`.
+    `drop_halfway` in the middle of the answer. `hang` never answers, `slow` answers after `seconds`; `trickle_head` and
+    `trickle_body` answer for ever, a little every `seconds`. `padded` puts `body` before the answer and says no length.
+    `charset` answers with a charset in the content type. `answer` answers `status`, `headers` and `body`; `error` a
+    service's own `code`.
     """
 
     kind: Kind
@@ -87,12 +103,11 @@ class Faulty:
             case "slow":
                 await asyncio.sleep(fault.seconds)
                 await self.app(scope, receive, send)
-            case "charset":
+            case "trickle_head" | "trickle_body":
+                await _trickle(fault, receive, send)
+            case "padded" | "charset":
                 start, body = await _captured(self.app, scope, receive)
-                headers = {name: value for name, value in start["headers"] if name != b"content-type"}
-                headers[b"content-type"] = b"application/json; charset=utf-8"
-                await send({**start, "headers": list(headers.items())})
-                await send({"type": "http.response.body", "body": body})
+                await _changed(fault, start, body, send)
             case "answer":
                 await _answer(send, fault.status, fault.headers, fault.body.encode())
             case "error":
@@ -113,6 +128,40 @@ async def _drop(receive: Receive, send: Send) -> None:
     send.__self__.transport.abort()  # type: ignore[attr-defined]
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _trickle(fault: Fault, receive: Receive, send: Send) -> None:
+    if fault.kind == "trickle_head":
+        transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+        transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")
+        while not await _is_gone(receive, fault.seconds):
+            transport.write(b"x-wait: a little\r\n")
+        return
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    while not await _is_gone(receive, fault.seconds):
+        await send({"type": "http.response.body", "body": b" ", "more_body": True})
+
+
+async def _changed(fault: Fault, start: Message, body: bytes, send: Send) -> None:
+    headers = {name: value for name, value in start["headers"] if name != b"content-length"}
+    headers |= {name.encode(): value.encode() for name, value in fault.headers.items()}
+    if fault.kind == "charset":
+        headers[b"content-type"] = b"application/json; charset=utf-8"
+    whole = fault.body.encode() + body
+    packed = gzip.compress(whole) if headers.get(b"content-encoding") == b"gzip" else whole
+    await send({**start, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": packed})
+
+
+async def _is_gone(receive: Receive, seconds: float) -> bool:
+    """Whether the client goes away in so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+            return True
+    return False
 
 
 async def _captured(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Message, bytes]:

@@ -23,7 +23,11 @@ class LoseAnswer:
     """Pass the request on, then close the connection without a word."""
 
 
-Fault = Answer | type[LoseAnswer] | None
+class BreakAnswerOff:
+    """Pass the request on, then close the connection in the middle of the answer's body."""
+
+
+Fault = Answer | type[LoseAnswer] | type[BreakAnswerOff] | None
 
 
 class FaultyProxy:
@@ -65,9 +69,12 @@ class FaultyProxy:
                     set() if self.command == "HEAD" else {"content-length"}
                 )
                 kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in dropped]
-                self._answer(answer.status, kept, content)
+                self.close_connection = what is BreakAnswerOff
+                self._answer(answer.status, kept, content, len(content) // 2 if self.close_connection else None)
 
-            def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+            def _answer(
+                self, status: int, headers: list[tuple[str, str]], content: bytes, sent: int | None = None
+            ) -> None:
                 self.send_response_only(status)
                 for name, value in headers:
                     self.send_header(name, value)
@@ -75,7 +82,7 @@ class FaultyProxy:
                     self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 if self.command != "HEAD":
-                    self.wfile.write(content)
+                    self.wfile.write(content[:sent])
 
             do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - http.server's names
 

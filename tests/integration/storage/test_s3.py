@@ -29,7 +29,7 @@ from storage import (
     s3_urls,
 )
 from storage.s3 import S3Storage
-from tests.integration.storage.faulty_proxy import Answer, FaultyProxy, LoseAnswer
+from tests.integration.storage.faulty_proxy import Answer, BreakAnswerOff, FaultyProxy, LoseAnswer
 from tests.servers import Moto, free_port
 
 KEY = "requests/req_1/img_1/abc.png"
@@ -198,6 +198,63 @@ async def test_delete_prefix_does_without_the_call_for_many(moto, open_bucket, c
         await storage.delete_prefix("r")
         assert sum(method == "DELETE" for method, _ in proxy.seen) == 3
     assert keys_in(client, bucket) == []
+
+
+def leave_parts(client, bucket, *keys):
+    """What a process leaves that is killed within an upload."""
+    for key in keys:
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+
+
+async def test_delete_prefix_takes_the_parts_of_uploads_that_never_ended(storage, client, bucket):
+    leave_parts(client, bucket, "r/one/a.glb", "r/one/a.glb", "r/one/b/c.glb", "r/one2/a.glb")
+    await storage.delete_prefix("r/one")
+    assert [upload["Key"] for upload in uploads_in(client, bucket)] == ["r/one2/a.glb"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        (Answer(501, "NotImplemented"), "GET"),
+        (Answer(403, "AccessDenied"), "GET"),
+        (Answer(403, "AccessDenied"), "DELETE"),
+    ],
+    ids=str,
+)
+async def test_delete_prefix_leaves_parts_that_it_may_not_take(moto, open_bucket, client, bucket, answer, refused):
+    def fault(method, path, headers):
+        return answer if method == refused and "upload" in path else None
+
+    leave_parts(client, bucket, "r/a.glb")
+    client.put_object(Bucket=bucket, Key="r/b.glb", Body=b"x")
+    with FaultyProxy(moto.port, fault) as proxy:
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
+        assert any(method == refused and "upload" in path for method, path in proxy.seen)
+    assert keys_in(client, bucket) == []
+
+
+async def test_an_upload_that_ends_while_it_is_deleted_keeps_no_other_from_it(moto, open_bucket, client, bucket):
+    ended = []
+
+    def fault(method, path, headers):
+        if method != "DELETE" or ended:
+            return None
+        ended.append(path)
+        return Answer(404, "NoSuchUpload")
+
+    leave_parts(client, bucket, "r/a.glb", "r/b.glb")
+    with FaultyProxy(moto.port, fault) as proxy:
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
+    assert len(uploads_in(client, bucket)) == 1
+
+
+async def test_a_service_that_fails_to_list_the_parts_is_asked_again_later(moto, open_bucket, bucket):
+    def fault(method, path, headers):
+        return Answer(500, "InternalError") if "uploads" in path else None
+
+    with FaultyProxy(moto.port, fault) as proxy, pytest.raises(StorageUnavailable):
+        await open_bucket(bucket, proxy.url).delete_prefix("r")
 
 
 async def test_a_failed_upload_is_aborted(moto, open_bucket, client, bucket, tmp_path):
@@ -379,6 +436,21 @@ async def test_nobody_listens(open_bucket):
         with pytest.raises(StorageUnavailable) as caught:
             await asyncio.wait_for(action, 20)
         assert_is_one_clear_line(caught, "S3_ENDPOINT_URL", f"127.0.0.1:{port}", "cannot be reached")
+
+
+async def test_a_file_that_breaks_off(moto, open_bucket, bucket, tmp_path):
+    await open_bucket(bucket, moto.url).put(KEY, bytes(100_000), "image/png")
+
+    def fault(method, path, headers):
+        return BreakAnswerOff if method == "GET" else None
+
+    with FaultyProxy(moto.port, fault) as proxy:
+        storage = open_bucket(bucket, proxy.url)
+        for action in (storage.read(KEY, 100_000), storage.open(KEY).__aenter__()):
+            with pytest.raises(StorageUnavailable) as caught:
+                await action
+            assert_is_one_clear_line(caught, "S3_ENDPOINT_URL", "breaks off")
+    assert list((tmp_path / "work").iterdir()) == []
 
 
 async def test_credentials_that_are_wrong(open_bucket):
