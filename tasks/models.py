@@ -9,7 +9,6 @@ from pathlib import Path
 from dramatiq import Message
 
 from db import models
-from db.jobs import LeaseLost
 from db.models import ModelClaim
 from db.records import ModelFile
 from events.outcome import FailureCode, ModelFormat
@@ -22,12 +21,14 @@ from tasks.attempt import Stopping, attempt, discard, patiently
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model
 from tasks.scratch import scratch
+from tasks.submit import Asked, check_not_lost, forget_if_ended, submit_once
 from tasks.worker_context import WorkerContext
 
 FIRST_PAUSE_SECONDS = 0.2
 PAUSE_GROWTH = 1.4
 POLL_FAILURES = 5
 """So many polls in a row may fail before the attempt does: the provider goes on working meanwhile."""
+ASKED = Asked("model provider", "a model", "Select the image again")
 PREFERENCE = ("GLB", "OBJ", "ZIP", "STL", "3MF", "PLY")
 CONTENT_TYPES = {
     ModelFormat.GLB: "model/gltf-binary",
@@ -80,33 +81,9 @@ async def _make(context: WorkerContext, claim: ModelClaim) -> None:
 
 
 async def _submit(context: WorkerContext, claim: ModelClaim) -> str:
-    """Submit, once: a crash between here and the provider's answer is seen by whoever takes the job over."""
-    if claim.submit_begun and not getattr(context.models, "free", False):
-        raise ProviderError(
-            FailureCode.OUTCOME_UNKNOWN,
-            "The model provider was asked, and its answer was lost; it may have made, and billed, a model. "
-            "Select the image again if you want to ask once more.",
-            retryable=False,
-        )
+    check_not_lost(claim.submit_begun, context.models, ASKED)
     image = await _source_image(context, claim)
-    await patiently(lambda: models.begin_submit(context.database, claim))
-    try:
-        job_id = await context.models.submit(image)
-    except ProviderError as error:
-        if error.failure.code is not FailureCode.OUTCOME_UNKNOWN:
-            await patiently(lambda: models.forget_submit(context.database, claim))
-        raise
-    except (asyncio.CancelledError, LeaseLost):
-        raise
-    except Exception as error:
-        raise ProviderError(
-            FailureCode.OUTCOME_UNKNOWN,
-            "The model provider was asked and did not answer clearly; it may have made, and billed, a model. "
-            "Select the image again if you want to ask once more.",
-            retryable=False,
-        ) from error
-    await patiently(lambda: models.note_submitted(context.database, claim, job_id))
-    return job_id
+    return await submit_once(context, claim.lease, lambda: context.models.submit(image), ASKED)
 
 
 async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImage:
@@ -126,8 +103,7 @@ async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress
             result = await context.models.poll(job_id)
         except ProviderError as error:
             failures += 1
-            if error.job_ended and error.failure.retryable:
-                await patiently(lambda: models.forget_submit(context.database, claim))
+            await forget_if_ended(context, claim.lease, error)
             if error.job_ended or not error.failure.retryable or failures >= POLL_FAILURES:
                 raise
             pause = max(pause, error.retry_after or 0)
