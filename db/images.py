@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, select, update
 
-from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, take
+from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, columns_to_take, end, lock_request_of, take
 from db.log import Entry, append, append_all, lock_requests_of_jobs, task_updated
 from db.records import Image, Request, encode_failure
 from db.refusal import Refusal, Refused
@@ -25,12 +25,14 @@ from events.types import EventData, ImageCompleted, ImageFailed, ImageGenerating
 
 @dataclass(frozen=True, slots=True)
 class ImageClaim:
-    """An image to be drawn, and the lease on its job."""
+    """An image to be drawn, and the lease on its job. `provider_job_id` and `submit_begun` are as in `ModelClaim`."""
 
     lease: Lease
     image_id: str
     index: int
     prompt: str
+    provider_job_id: str | None
+    submit_begun: bool
 
 
 _DRAWINGS = (
@@ -123,7 +125,17 @@ async def _claim(
         await _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
     for row in begun:
         told[row.request_id].append(ImageGenerating(row.subject_id, row.image_index, row.prompt))
-    claims = {row.id: ImageClaim(leases[row.id], row.subject_id, row.image_index, row.prompt) for row in taken}
+    claims = {
+        row.id: ImageClaim(
+            leases[row.id],
+            row.subject_id,
+            row.image_index,
+            row.prompt,
+            row.provider_job_id,
+            row.submit_begun_at is not None,
+        )
+        for row in taken
+    }
     return {row.id: claims.get(row.id) for row in rows}
 
 
@@ -209,6 +221,7 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
                 sent_at=now,
                 started_at=None,
                 finished_at=None,
+                **NOT_SUBMITTED,
             )
         )
         ended = request.status in (RequestStatus.IMAGE_COMPLETED, RequestStatus.IMAGE_FAILED)

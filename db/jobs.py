@@ -7,7 +7,7 @@ lease, or whose request was cancelled or deleted meanwhile, changes nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
@@ -28,6 +28,9 @@ from events.status import JobStatus
 SWEEP_LIMIT = 500
 MAY_HAVE_STORED = {FailureCode.STORAGE_UNAVAILABLE, FailureCode.TIMED_OUT, FailureCode.INTERNAL}
 """The failures after which there may be files: storing them is an attempt's last step, and others come before it."""
+
+NOT_SUBMITTED: Mapping[str, Any] = {"submit_begun_at": None, "provider_job_id": None, "submitted_at": None}
+"""The columns of a job of which its provider knows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ async def lock_request_of(transaction: Transaction, lease: Lease) -> Request:
 
 
 def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[Any]]:
-    """What `take` needs of a job's row. `subject` is the column of what the job makes."""
+    """What `take`, and whoever submits, needs of a job's row. `subject` is the column of what the job makes."""
     columns = table.c
     return [
         columns.id,
@@ -92,6 +95,8 @@ def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[An
         columns.lease_token,
         columns.lease_expires_at,
         columns.deadline_at,
+        columns.provider_job_id,
+        columns.submit_begun_at,
     ]
 
 
@@ -203,6 +208,21 @@ async def give_back(database: Database, lease: Lease) -> None:
         lease_token=None,
         lease_expires_at=None,
     )
+
+
+async def begin_submit(database: Database, lease: Lease) -> None:
+    """Note that the provider is about to be asked, so that a crash in between is seen; raises `LeaseLost`."""
+    await write(database, lease, submit_begun_at=utc_now())
+
+
+async def note_submitted(database: Database, lease: Lease, provider_job_id: str) -> None:
+    """Keep the provider's id of the job: whoever has it next resumes polling. Raises `LeaseLost`."""
+    await write(database, lease, provider_job_id=provider_job_id, submitted_at=utc_now())
+
+
+async def forget_submit(database: Database, lease: Lease) -> None:
+    """The provider refused, or its job is over: the next attempt submits anew. Raises `LeaseLost`."""
+    await write(database, lease, **NOT_SUBMITTED)
 
 
 async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failure: Failure | None = None) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from db.session import Database
 
 SCRIPTS = Path(__file__).parent / "migrations"
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration."""
 
 

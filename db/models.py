@@ -1,4 +1,4 @@
-"""The verbs of a model and its job: select, claim, submit, progress, complete, fail."""
+"""The verbs of a model and its job: select, claim, progress, complete, fail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, new_job, take, write
+from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, new_job, take
 from db.log import append, lock_requests_of_jobs, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
@@ -113,8 +113,6 @@ async def claim(
         select(
             *columns_to_take(jobs, jobs.c.model_id),
             jobs.c.started_at,
-            jobs.c.provider_job_id,
-            jobs.c.submit_begun_at,
             models.c.status.label("model_status"),
             models.c.size_mm,
             models.c.progress,
@@ -155,21 +153,6 @@ async def claim(
         row.provider_job_id,
         row.submit_begun_at is not None,
     )
-
-
-async def begin_submit(database: Database, claim: ModelClaim) -> None:
-    """Note that the provider is about to be asked, so that a crash in between is seen; raises `LeaseLost`."""
-    await write(database, claim.lease, submit_begun_at=utc_now())
-
-
-async def note_submitted(database: Database, claim: ModelClaim, provider_job_id: str) -> None:
-    """Keep the provider's id of the job: whoever has it next resumes polling. Raises `LeaseLost`."""
-    await write(database, claim.lease, provider_job_id=provider_job_id, submitted_at=utc_now())
-
-
-async def forget_submit(database: Database, claim: ModelClaim) -> None:
-    """The provider refused, or its job is over: the next attempt submits anew. Raises `LeaseLost`."""
-    await write(database, claim.lease, submit_begun_at=None, provider_job_id=None, submitted_at=None)
 
 
 async def report_progress(

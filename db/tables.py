@@ -116,7 +116,7 @@ model_files = _table(
 )
 
 
-def _jobs(name: str, subject: str, subject_table: str, *columns: Column[Any]) -> Table:
+def _jobs(name: str, subject: str, subject_table: str) -> Table:
     return _table(
         name,
         Column("id", Identifier, primary_key=True),
@@ -137,23 +137,18 @@ def _jobs(name: str, subject: str, subject_table: str, *columns: Column[Any]) ->
         Column("created_at", UtcDateTime, nullable=False),
         Column("started_at", UtcDateTime),
         Column("finished_at", UtcDateTime),
-        *columns,
+        # Of providers whose jobs go on by themselves: a submit was begun, and the provider's id once it is known. The
+        # first without the second: outcome unknown.
+        Column("submit_begun_at", UtcDateTime),
+        Column("provider_job_id", String(255)),
+        Column("submitted_at", UtcDateTime),
         Index(None, "status", "available_at"),
         Index(None, "request_id"),
     )
 
 
 image_generation_jobs = _jobs("image_generation_jobs", "image_id", "generated_images")
-
-model_generation_jobs = _jobs(
-    "model_generation_jobs",
-    "model_id",
-    "models",
-    # A submit was begun, and the provider's id once it is known. The first without the second: outcome unknown.
-    Column("submit_begun_at", UtcDateTime),
-    Column("provider_job_id", String(255)),
-    Column("submitted_at", UtcDateTime),
-)
+model_generation_jobs = _jobs("model_generation_jobs", "model_id", "models")
 
 events = _table(
     "events",

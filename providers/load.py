@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import cast
 
@@ -24,23 +24,30 @@ MODELS = {
     "tencent": "providers.models.tencent:TencentModels",
 }
 
+# The methods that a class must have: all of one of the alternatives.
+OPTIMIZING = (("optimize",),)
+DRAWING = (("generate",), ("submit", "poll"))
+MODELLING = (("submit", "poll"),)
+
 
 def prompt_provider(settings: Settings) -> PromptProvider:
     """The provider that PROMPT_PROVIDER names; raises `SettingsError` where it cannot be had."""
-    return cast("PromptProvider", _made("PROMPT_PROVIDER", settings.prompt_provider, PROMPTS, ("optimize",), settings))
+    return cast("PromptProvider", _made("PROMPT_PROVIDER", settings.prompt_provider, PROMPTS, OPTIMIZING, settings))
 
 
 def image_provider(settings: Settings) -> ImageProvider:
     """The provider that IMAGE_PROVIDER names; raises `SettingsError` where it cannot be had."""
-    return cast("ImageProvider", _made("IMAGE_PROVIDER", settings.image_provider, IMAGES, ("generate",), settings))
+    return cast("ImageProvider", _made("IMAGE_PROVIDER", settings.image_provider, IMAGES, DRAWING, settings))
 
 
 def model_provider(settings: Settings) -> ModelProvider:
     """The provider that MODEL_PROVIDER names; raises `SettingsError` where it cannot be had."""
-    return cast("ModelProvider", _made("MODEL_PROVIDER", settings.model_provider, MODELS, ("submit", "poll"), settings))
+    return cast("ModelProvider", _made("MODEL_PROVIDER", settings.model_provider, MODELS, MODELLING, settings))
 
 
-def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str, ...], settings: Settings) -> object:
+def _made(
+    setting: str, name: str, known: Mapping[str, str], methods: Sequence[Sequence[str]], settings: Settings
+) -> object:
     path = known.get(name, name)
     module_name, _, class_name = path.partition(":")
     try:
@@ -49,9 +56,11 @@ def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str,
         raise SettingsError(f"{setting}: {module_name} cannot be imported: {error}") from error
     except AttributeError as error:
         raise SettingsError(f"{setting}: {module_name} has no {class_name}") from error
-    for method in (*methods, "aclose"):
-        if not callable(getattr(made, method, None)):
-            raise SettingsError(f"{setting}: {path} has no method {method}")
+    if not any(_has(made, *alternative) for alternative in methods):
+        wanted = ", or ".join(" and ".join(alternative) for alternative in methods)
+        raise SettingsError(f"{setting}: {path} has no method {wanted}")
+    if not _has(made, "aclose"):
+        raise SettingsError(f"{setting}: {path} has no method aclose")
     try:
         provider = cast("object", made(settings))
     except TypeError as error:
@@ -60,3 +69,7 @@ def _made(setting: str, name: str, known: Mapping[str, str], methods: tuple[str,
     if most is not None and (not isinstance(most, int) or most < 1):
         raise SettingsError(f"{setting}: max_concurrent of {path} must be a whole number from 1, or None")
     return provider
+
+
+def _has(made: object, *methods: str) -> bool:
+    return all(callable(getattr(made, method, None)) for method in methods)

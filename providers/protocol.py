@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from events.outcome import Failure, FailureCode
 
@@ -19,8 +19,8 @@ class ProviderError(Exception):
     """A provider could not do its work.
 
     `message` reaches the user. `retryable` asks for another attempt; PROVIDER_BUSY waits its turn without
-    using an attempt up. `retry_after` is in seconds. `job_ended`, from `ModelProvider.poll`, says that the job
-    itself is over, so that another attempt submits anew; without it, another attempt polls the same job on.
+    using an attempt up. `retry_after` is in seconds. `job_ended`, from `poll`, says that the job itself is
+    over, so that another attempt submits anew; without it, another attempt polls the same job on.
     """
 
     def __init__(
@@ -102,13 +102,29 @@ class PromptProvider(Protocol):
     async def aclose(self) -> None: ...
 
 
-class ImageProvider(Protocol):
-    """`max_concurrent` and `trusted_hosts` may be there, as in `ModelProvider`."""
+class ImageCalls(Protocol):
+    """Draws a picture within one call. `max_concurrent` and `trusted_hosts` may be there, as in `ModelProvider`."""
 
     async def generate(self, prompt: str, index: int) -> ImageResult:
-        """Draw one picture; `index` is 0 to 3."""
+        """Draw one picture; `index` is 0 to 3. A call whose answer is lost is made again."""
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class ImageJobs(Protocol):
+    """Draws a picture by a job that goes on by itself. The attributes of `ModelProvider` may be there."""
+
+    async def submit(self, prompt: str, index: int) -> str:
+        """Start a job for one picture; `index` is 0 to 3. Returns and raises what `ModelProvider.submit` does."""
+
+    async def poll(self, job_id: str) -> ImageResult | None:
+        """The picture of a job that was submitted, perhaps by another process; None while it is not yet drawn."""
+
+    async def aclose(self) -> None: ...
+
+
+ImageProvider = ImageCalls | ImageJobs
 
 
 class ModelProvider(Protocol):

@@ -1,19 +1,24 @@
-"""Drawing an image: claim, ask the provider, check, store, complete."""
+"""Drawing an image: claim, ask the provider, or submit once and poll, check, store, complete."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from dramatiq import Message
 
 from db import images
 from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
-from providers.protocol import ProviderError
-from tasks.attempt import attempt, discard, patiently
+from providers.protocol import ImageJobs, ImageResult, ProviderError
+from tasks.attempt import Stopping, attempt, discard, patiently
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.results import fetch_image
+from tasks.submit import Asked, Polls, check_not_lost, submit_once
 from tasks.worker_context import WorkerContext
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.5, 5.0, 1.5
+ASKED = Asked("image provider", "a picture", "Retry the image")
 
 
 async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
@@ -47,7 +52,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 
 
 async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
-    result = await context.images.generate(claim.prompt, claim.index)
+    result = await _result(context, claim)
     if result.content is not None:
         content = result.content
     elif result.url is not None:
@@ -62,3 +67,35 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
         await context.write_image(Drawn(claim, key))
 
     await patiently(complete)
+
+
+async def _result(context: WorkerContext, claim: ImageClaim) -> ImageResult:
+    provider = context.images
+    if not isinstance(provider, ImageJobs):
+        return await provider.generate(claim.prompt, claim.index)
+    job_id = claim.provider_job_id or await _submit(context, claim, provider)
+    return await _poll(context, claim, provider, job_id)
+
+
+async def _submit(context: WorkerContext, claim: ImageClaim, provider: ImageJobs) -> str:
+    check_not_lost(claim.submit_begun, provider, ASKED)
+    return await submit_once(context, claim.lease, lambda: provider.submit(claim.prompt, claim.index), ASKED)
+
+
+async def _poll(context: WorkerContext, claim: ImageClaim, provider: ImageJobs, job_id: str) -> ImageResult:
+    """Ask after the job until its picture is there, or the attempt's time is up; the next attempt asks on."""
+    pause, polls = FIRST_PAUSE_SECONDS, Polls(context, claim.lease)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(context.stopping.wait(), pause)
+            raise Stopping
+        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+        try:
+            result = await provider.poll(job_id)
+        except ProviderError as error:
+            await polls.failed(error)
+            pause = max(pause, error.retry_after or 0)
+        else:
+            polls.answered()
+            if result is not None:
+                return result

@@ -10,7 +10,6 @@ import structlog
 from dramatiq import Message
 
 from db import models
-from db.jobs import LeaseLost
 from db.models import ModelClaim
 from db.records import ModelFile
 from events.outcome import FailureCode, ModelFormat
@@ -24,12 +23,12 @@ from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model, fetch_preview
 from tasks.scratch import scratch
+from tasks.submit import Asked, Polls, check_not_lost, submit_once
 from tasks.worker_context import WorkerContext
 
 FIRST_PAUSE_SECONDS = 0.2
 PAUSE_GROWTH = 1.4
-REFUSED_POLLS = 5
-"""So many polls in a row may be refused before the attempt fails: a key is changed, a clock is set."""
+ASKED = Asked("model provider", "a model", "Select the image again")
 PREFERENCE = ("GLB", "OBJ", "ZIP", "STL", "3MF", "PLY")
 CONTENT_TYPES = {
     ModelFormat.GLB: "model/gltf-binary",
@@ -85,33 +84,9 @@ async def _make(context: WorkerContext, claim: ModelClaim) -> None:
 
 
 async def _submit(context: WorkerContext, claim: ModelClaim) -> str:
-    """Submit, once: a crash between here and the provider's answer is seen by whoever takes the job over."""
-    if claim.submit_begun and not getattr(context.models, "free", False):
-        raise ProviderError(
-            FailureCode.OUTCOME_UNKNOWN,
-            "The model provider was asked, and its answer was lost; it may have made, and billed, a model. "
-            "Select the image again if you want to ask once more.",
-            retryable=False,
-        )
+    check_not_lost(claim.submit_begun, context.models, ASKED)
     image = await _source_image(context, claim)
-    await patiently(lambda: models.begin_submit(context.database, claim))
-    try:
-        job_id = await context.models.submit(image)
-    except ProviderError as error:
-        if error.failure.code is not FailureCode.OUTCOME_UNKNOWN:
-            await patiently(lambda: models.forget_submit(context.database, claim))
-        raise
-    except (asyncio.CancelledError, LeaseLost):
-        raise
-    except Exception as error:
-        raise ProviderError(
-            FailureCode.OUTCOME_UNKNOWN,
-            "The model provider was asked and did not answer clearly; it may have made, and billed, a model. "
-            "Select the image again if you want to ask once more.",
-            retryable=False,
-        ) from error
-    await patiently(lambda: models.note_submitted(context.database, claim, job_id))
-    return job_id
+    return await submit_once(context, claim.lease, lambda: context.models.submit(image), ASKED)
 
 
 async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImage:
@@ -127,21 +102,15 @@ async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImag
 
 async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress: Progress) -> ModelPoll:
     longest = context.settings.poll_seconds
-    pause, refused = min(FIRST_PAUSE_SECONDS, longest), 0
+    pause, polls = min(FIRST_PAUSE_SECONDS, longest), Polls(context, claim.lease)
     while True:
         try:
             result = await context.models.poll(job_id)
         except ProviderError as error:
-            if error.job_ended and error.failure.retryable:
-                await patiently(lambda: models.forget_submit(context.database, claim))
-            refused += error.failure.code is FailureCode.PROVIDER_MISCONFIGURED
-            # The job is paid for and goes on at the provider's: it is asked after for as long as there is time.
-            passes = error.failure.retryable or 0 < refused < REFUSED_POLLS
-            if error.job_ended or not passes:
-                raise
+            await polls.failed(error)
             pause = max(pause, error.retry_after or 0)
         else:
-            refused = 0
+            polls.answered()
             if result.state is PollState.DONE:
                 return result
             progress.set(ModelStage.GENERATING, result.progress)

@@ -59,6 +59,15 @@ class Bench:
         await images.complete(self.database, Drawn(claim, key))
         return request.id, await self.select(request.id)
 
+    async def redraw(self, request_id: str) -> None:
+        """Retry a request's failed image."""
+        async with self.database.reading() as connection:
+            image_id = await connection.scalar(
+                select(generated_images.c.id).where(generated_images.c.request_id == request_id)
+            )
+        _, job_id = await images.retry(self.database, "ada", str(image_id), 0)
+        self.resources.sender.send([generate_image.message(job_id)])
+
     async def _created(self, prompt: str) -> tuple[Request, list[str]]:
         new = NewRequest("ada", prompt, False, None, prompt, (prompt,))
         return await requests.create(self.database, new, 0, 3)

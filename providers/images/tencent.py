@@ -1,61 +1,58 @@
-"""Pictures by Tencent Cloud's Hunyuan (`aiart`): a job is submitted, asked after, and its picture fetched."""
+"""Pictures by Tencent Cloud's Hunyuan (`aiart`): a job is submitted, and asked after until its picture has a URL."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from events.outcome import FailureCode
-from providers.images.download import download_picture
 from providers.protocol import ImageResult, ProviderError
 from providers.tencent import TencentClient, trusted_hosts
 from settings import Settings
 
 SERVICE, VERSION = "aiart", "2022-12-29"
 LONGEST_CHARACTERS = {"SubmitTextToImageJob": 1024, "SubmitTextToImageProJob": 100}
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.5, 5.0, 1.5
 
 
 class TencentImages:
-    """`max_concurrent` is how many jobs an account may have at once."""
+    """`max_concurrent` is how many jobs an account may have at once; `trusted_hosts` is for fetching the pictures."""
 
     max_concurrent = 1
 
     def __init__(self, settings: Settings) -> None:
         self._action: str = settings.tencent_image_action
         self._client = TencentClient(settings, SERVICE, VERSION)
-        self._trusted_hosts = trusted_hosts(settings)
+        self.trusted_hosts = trusted_hosts(settings)
 
-    async def generate(self, prompt: str, index: int) -> ImageResult:
+    async def submit(self, prompt: str, index: int) -> str:
         job_id = await self._client.submit(self._action, _params(self._action, prompt, index))
-        url = await self._finished(job_id)
-        return ImageResult(content=await download_picture(url, trusted_hosts=self._trusted_hosts))
+        # The action goes along, so that a job is asked after by its own, whatever the setting is by then.
+        return f"{self._action}/{job_id}"
+
+    async def poll(self, job_id: str) -> ImageResult | None:
+        action, _, id_ = job_id.partition("/")
+        if action not in LONGEST_CHARACTERS:
+            raise ProviderError(
+                FailureCode.PROVIDER_REJECTED, "The job is none of Tencent Cloud's.", retryable=False, job_ended=True
+            )
+        answer = await self._client.query(_query(action), id_)
+        match answer.get("JobStatusCode"):
+            case "5":
+                return ImageResult(url=_url(answer))
+            case "4":
+                raise self._client.failed(
+                    answer.get("JobErrorCode"), answer.get("JobErrorMsg"), answer.get("RequestId")
+                )
+        return None
 
     async def check(self) -> None:
-        await self._client.check(self._action.replace("Submit", "Query"))
-
-    async def _finished(self, job_id: str) -> str:
-        """The picture's URL, when it is drawn. It asks until the caller ends it: giving up would mean paying again."""
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
-            try:
-                answer = await self._client.query(self._action.replace("Submit", "Query"), job_id)
-            except ProviderError as error:
-                if error.failure.retryable:
-                    continue
-                raise
-            match answer.get("JobStatusCode"):
-                case "5":
-                    return _url(answer)
-                case "4":
-                    raise self._client.failed(
-                        answer.get("JobErrorCode"), answer.get("JobErrorMsg"), answer.get("RequestId")
-                    )
+        await self._client.check(_query(self._action))
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+def _query(action: str) -> str:
+    return action.replace("Submit", "Query")
 
 
 def _params(action: str, prompt: str, index: int) -> dict[str, Any]:
@@ -78,6 +75,7 @@ def _url(answer: dict[str, Any]) -> str:
     raise ProviderError(
         FailureCode.BAD_OUTPUT,
         "Tencent Cloud finished without a picture.",
-        retryable=True,
+        retryable=False,
         provider_request_id=answer.get("RequestId"),
+        job_ended=True,
     )

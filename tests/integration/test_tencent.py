@@ -19,7 +19,7 @@ from tencentcloud.aiart.v20221229 import models as aiart
 from events.outcome import FailureCode
 from providers.fetch import fetch
 from providers.images.tencent import TencentImages
-from providers.media import MESHES
+from providers.media import MESHES, PICTURES
 from providers.models.tencent import TencentModels
 from providers.protocol import PollState, ProviderError, SourceImage
 from settings import Settings
@@ -205,7 +205,7 @@ async def test_what_is_sent_is_what_the_sdk_knows(service):
         await models.submit(PUBLIC)
     service.script.timeline = ["DONE"]
     async with made(TencentImages, service, tencent_image_action="SubmitTextToImageProJob") as images:
-        await images.generate("a fox", 0)
+        await images.submit("a fox", 0)
     classes = [
         ai3d.SubmitHunyuanTo3DProJobRequest,
         ai3d.SubmitHunyuanTo3DRapidJobRequest,
@@ -501,21 +501,52 @@ def test_without_an_endpoint_of_ones_own_no_host_is_trusted(service):
 @pytest.mark.parametrize(("action", "longest"), [("SubmitTextToImageJob", 1024), ("SubmitTextToImageProJob", 100)])
 async def test_a_picture_by_either_action(service, action, longest):
     async with made(TencentImages, service, tencent_image_action=action) as images:
-        result = await images.generate("狐" * 2000, 2)
+        job_id = await images.submit("狐" * 2000, 2)
+        answers = [await images.poll(job_id) for _ in range(3)]
         assert images.max_concurrent == 1
-    assert result.content == picture()
+        options = {"allowed_types": PICTURES, "trusted_hosts": images.trusted_hosts}
+        fetched = await fetch(answers[-1].url, None, limit_bytes=1 << 20, timeout=5, **options)
+    assert answers[:-1] == [None, None]
+    assert fetched.content == picture()
     expected = {"Prompt": "狐" * longest, "Resolution": "1024:1024", "LogoAdd": 0, "Revise": 0}
     assert params(service) == expected | ({"Seed": 3} if longest == 1024 else {})
     assert service.submits.total() == 1
 
 
-async def test_a_picture_is_asked_after_until_it_is_there(service):
-    query = "QueryTextToImageJob"
-    service.fail(Fault("drop_after", query), Fault("error", query, code="InternalError"), Fault("drop_halfway", "file"))
+async def test_another_process_asks_after_a_picture_even_with_another_action_set(service):
+    service.script.timeline = ["DONE"]
+    async with made(TencentImages, service, tencent_image_action="SubmitTextToImageProJob") as images:
+        job_id = await images.submit("a fox", 0)
+    async with made(TencentImages, service) as images:
+        assert (await images.poll(job_id)).url.startswith(service.url)
+    assert service.submits.total() == 1
+
+
+@pytest.mark.parametrize("fault", [Fault("drop_after"), Fault("error", code="InternalError")], ids=lambda it: it.kind)
+async def test_asking_after_a_picture_may_be_tried_again(service, fault):
     service.script.timeline = ["DONE"]
     async with made(TencentImages, service) as images:
-        assert (await images.generate("a fox", 0)).content == picture()
-    assert service.submits.total() == 1
+        job_id = await images.submit("a fox", 0)
+        service.fail(Fault(**vars(fault)))
+        error = await failure_of(images.poll(job_id))
+        assert (error.failure.retryable, error.job_ended) == (True, False)
+        assert (await images.poll(job_id)).url
+
+
+@pytest.mark.parametrize("job_id", ["SubmitTextToImageJob/7", "pro/7", "7", ""])
+async def test_a_picture_of_which_the_service_knows_nothing(service, job_id):
+    async with made(TencentImages, service) as images:
+        error = await failure_of(images.poll(job_id))
+    assert (error.failure.retryable, error.job_ended) == (False, True)
+
+
+async def test_a_job_that_is_done_without_a_picture_is_not_paid_again(service):
+    async with made(TencentImages, service) as images:
+        job_id = await images.submit("a fox", 0)
+        done = json.dumps({"Response": {"JobStatusCode": "5", "ResultImage": [], "RequestId": "req-1"}})
+        service.fail(Fault("answer", headers={"content-type": "application/json"}, body=done))
+        error = await failure_of(images.poll(job_id))
+    assert (error.failure.code, error.failure.retryable, error.job_ended) == (F.BAD_OUTPUT, False, True)
 
 
 async def test_a_picture_is_asked_after_more_and_more_seldom(service, monkeypatch):
@@ -550,27 +581,23 @@ async def test_a_picture_is_asked_after_more_and_more_seldom(service, monkeypatc
 async def test_a_picture_that_fails(service, code, expected):
     service.script = Script(timeline=["FAIL"], fail_code=code)
     async with made(TencentImages, service) as images:
-        error = await failure_of(images.generate("a fox", 0))
+        error = await failure_of(images.poll(await images.submit("a fox", 0)))
     assert (error.failure.code, error.job_ended) == (expected, True)
 
 
 async def test_a_picture_whose_submit_is_lost_is_unknown(service):
     service.fail(Fault("drop_after", "SubmitTextToImageJob"))
     async with made(TencentImages, service) as images:
-        assert (await failure_of(images.generate("a fox", 0))).failure.code is F.OUTCOME_UNKNOWN
-
-
-async def test_a_result_that_is_no_picture(service):
-    service.script = Script(timeline=["DONE"], results=[("IMAGE", "page.html")])
-    async with made(TencentImages, service) as images:
-        assert (await failure_of(images.generate("a fox", 0))).failure.code is F.BAD_OUTPUT
+        assert (await failure_of(images.submit("a fox", 0))).failure.code is F.OUTCOME_UNKNOWN
 
 
 async def test_a_signed_url_and_the_keys_are_logged_nowhere(service, caplog):
     caplog.set_level(logging.DEBUG)
     service.script.timeline = ["DONE"]
     async with made(TencentImages, service) as images:
-        await images.generate("a fox", 0)
+        url = (await images.poll(await images.submit("a fox", 0))).url
+        options = {"allowed_types": PICTURES, "trusted_hosts": images.trusted_hosts}
+        await fetch(url, None, limit_bytes=1 << 20, timeout=5, **options)
     assert SECRET_KEY not in caplog.text
     assert SECRET_ID not in caplog.text
     assert "q-signature" not in caplog.text

@@ -11,7 +11,7 @@ from events.clock import utc_now
 from events.outcome import FailureCode as F
 from events.status import JobStatus
 from events.types import ImageCompleted, ImageFailed, ImageGenerating, ModelCompleted, ModelFailed, ModelGenerating
-from tasks.models import REFUSED_POLLS
+from tasks.submit import REFUSED_POLLS
 from tests.standins.faults import HTML, Fault
 from tests.standins.server import running
 from tests.standins.tencent import SECRET_ID, SECRET_KEY, Script, TencentStandIn
@@ -143,7 +143,17 @@ async def test_a_picture_that_fails_at_the_provider(worker, service, code, meani
     if meaning is F.PROVIDER_BUSY:
         await assert_given_back(worker, request_id, job_id, code)
         return
-    await assert_not_drawn(worker, request_id, job_id, code, meaning, ATTEMPTS if retryable else 1)
+    attempts = ATTEMPTS if retryable else 1
+    await assert_not_drawn(worker, request_id, job_id, code, meaning, attempts)
+    assert service.submits.total() == attempts, "only a job that has ended is submitted anew"
+
+
+@pytest.mark.parametrize(("code", "meaning"), [(code, meaning) for code, meaning, again in ONE_OF_EACH if not again])
+async def test_asking_after_a_picture_that_is_refused(worker, service, code, meaning):
+    service.fail(Fault("error", ASK, code=code))
+    request_id, job_id = await worker.draw()
+    await assert_not_drawn(worker, request_id, job_id, code, meaning, 1)
+    assert service.submits.total() == 1
 
 
 # Connections
@@ -173,6 +183,19 @@ async def test_a_submit_without_a_clear_answer_is_not_repeated(worker, service, 
     await worker.ended(request_id, MADE, count=2)
     assert (await worker.job(again)).attempts == 1
     assert service.app.arrivals[SUBMIT] == 2
+
+
+async def test_a_picture_whose_submit_has_no_clear_answer_is_not_asked_for_again(worker, service):
+    service.fail(Fault("drop_after", DRAW))
+    request_id, job_id = await worker.draw()
+    await assert_not_drawn(worker, request_id, job_id, None, F.OUTCOME_UNKNOWN, 1)
+    assert service.submits.total() == 1
+    # Asking once more is the user's decision. The lost job is still under way.
+    service.script.limits["Image"] = 2
+    await worker.redraw(request_id)
+    events = await worker.ended(request_id, DRAWN, count=2)
+    assert kinds(events)[ImageCompleted] == 1
+    assert service.submits.total() == 2
 
 
 async def test_whatever_comes_between_a_job_is_submitted_once(worker, service):
@@ -222,6 +245,14 @@ async def test_a_download_that_breaks_is_tried_again_without_another_submit(work
     request_id, job_id = await worker.make(picture())
     events = await worker.ended(request_id, MADE)
     assert kinds(events)[ModelCompleted] == 1
+    assert (await worker.job(job_id)).attempts == 3
+    assert service.submits.total() == 1
+
+
+async def test_a_picture_whose_download_breaks_is_not_drawn_again(worker, service):
+    service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
+    request_id, job_id = await worker.draw()
+    assert kinds(await worker.ended(request_id, DRAWN))[ImageCompleted] == 1
     assert (await worker.job(job_id)).attempts == 3
     assert service.submits.total() == 1
 

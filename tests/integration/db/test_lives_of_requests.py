@@ -338,7 +338,7 @@ class Lives(RuleBasedStateMachine):
             lambda: finish_model(self.database, claim),
             lambda: models.fail(self.database, claim, FAILURE),
             lambda: models.report_progress(self.database, claim, 99, ModelStage.GENERATING, True),
-            lambda: models.note_submitted(self.database, claim, "theirs"),
+            lambda: jobs.note_submitted(self.database, claim.lease, "theirs"),
         ]
         self.lost(writes[late]())
 

@@ -13,13 +13,16 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
+from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Column, Connection, inspect
 
+from db.columns import UtcDateTime
 from db.migrate import HEAD, SCRIPTS, is_current, migrate
+from db.session import Database
 from db.tables import metadata
-from tests.rows import opened
+from tests.rows import claim_image, create, opened
 from tests.servers import MariaDB
 
 ROOT = Path(__file__).parents[3]
@@ -34,6 +37,8 @@ async def main():
     await database.aclose()
 asyncio.run(main())
 """
+
+JOBS, BEGUN = "image_generation_jobs", Column("submit_begun_at", UtcDateTime)
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
@@ -91,24 +96,46 @@ async def current(url: str) -> bool:
         return await is_current(database)
 
 
-async def test_going_back(empty_url: str):
+async def go_back(database: Database, revision: str) -> None:
     def downgrade(connection: Connection) -> None:
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS))
         config.attributes["connection"] = connection
-        command.downgrade(config, "base")
+        command.downgrade(config, revision)
 
+    async with database.engine.connect() as connection:
+        await connection.run_sync(downgrade)
+        await connection.commit()
+
+
+async def test_going_back(empty_url: str):
     async with opened(empty_url) as database:
         await migrate(database)
-        async with database.engine.connect() as connection:
-            await connection.run_sync(downgrade)
-            await connection.commit()
+        await go_back(database, "base")
         assert not await is_current(database)
         async with database.reading() as connection:
             assert await connection.run_sync(names) == {"alembic_version"}
         await migrate(database)
         async with database.reading() as connection:
             assert await connection.run_sync(differences) == []
+
+
+async def test_jobs_of_images_from_before_they_had_submits(empty_url: str):
+    """Also where an earlier attempt at the migration was broken off."""
+    async with opened(empty_url) as database:
+        await migrate(database)
+        _, job_ids = await create(database)
+        await go_back(database, "0001")
+        assert not await is_current(database)
+        async with database.engine.connect() as connection:
+            await connection.run_sync(lambda on: Operations(MigrationContext.configure(on)).add_column(JOBS, BEGUN))
+            await connection.commit()
+        await migrate(database)
+        assert await is_current(database)
+        async with database.reading() as connection:
+            assert await connection.run_sync(differences) == []
+        claim = await claim_image(database, job_ids[0])
+        assert (claim.submit_begun, claim.provider_job_id) == (False, None)
 
 
 def test_the_newest_migration_is_the_one_that_is_named():

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from db import images, jobs, models, requests
-from db.images import Drawn, ImageClaim
+from db.images import Drawn
 from db.jobs import LeaseLost
 from db.queries import files_of_models
 from db.records import encode_failure
@@ -98,20 +98,57 @@ async def test_a_take_over_of_a_model_goes_on_where_it_stood(database: Database)
     job_id = await select_image(database, await drawn(database))
     first = await claim_model(database, job_id)
     assert (first.submit_begun, first.provider_job_id) == (False, None)
-    await models.begin_submit(database, first)
+    await jobs.begin_submit(database, first.lease)
     await expire(database, MODEL_JOBS, job_id)
     second = await claim_model(database, job_id)
     assert (second.submit_begun, second.provider_job_id) == (True, None)
-    await models.note_submitted(database, second, "their-7")
+    await jobs.note_submitted(database, second.lease, "their-7")
     await models.report_progress(database, second, 40, ModelStage.GENERATING, estimated=False)
     await expire(database, MODEL_JOBS, job_id)
     third = await claim_model(database, job_id)
     assert (third.submit_begun, third.provider_job_id, third.progress) == (True, "their-7", 40)
     assert third.started_at == first.started_at or third.started_at - first.started_at < timedelta(seconds=1)
-    await models.forget_submit(database, third)
+    await jobs.forget_submit(database, third.lease)
     await jobs.give_back(database, third.lease)
     fourth = await claim_model(database, job_id)
     assert (fourth.submit_begun, fourth.provider_job_id) == (False, None)
+
+
+async def test_a_take_over_of_an_image_goes_on_where_it_stood(database: Database):
+    _, job_ids = await create(database)
+    first = await claim_image(database, job_ids[0])
+    assert (first.submit_begun, first.provider_job_id) == (False, None)
+    await jobs.begin_submit(database, first.lease)
+    await expire(database, IMAGE_JOBS, job_ids[0])
+    written = await images.write_together(database, LEASE_SECONDS, SECONDS, job_ids[:2])
+    second, other = written[0], written[1]
+    assert second
+    assert other
+    assert (second.submit_begun, second.provider_job_id) == (True, None)
+    assert (other.submit_begun, other.provider_job_id) == (False, None)
+    await jobs.note_submitted(database, second.lease, "their-7")
+    await jobs.back_off(database, second.lease, FAILURE, 0, counts=True)
+    third = await claim_image(database, job_ids[0])
+    assert (third.submit_begun, third.provider_job_id) == (True, "their-7")
+    await jobs.forget_submit(database, third.lease)
+    await jobs.give_back(database, third.lease)
+    fourth = await claim_image(database, job_ids[0])
+    assert (fourth.submit_begun, fourth.provider_job_id) == (False, None)
+
+
+async def test_an_image_that_the_user_retries_is_submitted_anew(database: Database):
+    _, job_ids = await create(database)
+    lost = await claim_image(database, job_ids[0])
+    await jobs.begin_submit(database, lost.lease)
+    slow = await claim_image(database, job_ids[1])
+    await jobs.begin_submit(database, slow.lease)
+    await jobs.note_submitted(database, slow.lease, "their-7")
+    for claim in (lost, slow):
+        await images.fail(database, claim, FAILURE)
+        await images.retry(database, "ann", claim.image_id, 0)
+        again = await claim_image(database, claim.lease.job_id)
+        assert (again.submit_begun, again.provider_job_id) == (False, None)
+        assert (await row(database, IMAGE_JOBS, id=claim.lease.job_id)).submitted_at is None
 
 
 async def snapshot(database: Database) -> dict[str, list[object]]:
@@ -137,6 +174,9 @@ async def test_a_stale_token_changes_nothing(database: Database, told: Told):
             lambda claim: jobs.renew(database, claim.lease, LEASE_SECONDS),
             lambda claim: jobs.back_off(database, claim.lease, FAILURE, 5, counts=True),
             lambda claim: jobs.give_back(database, claim.lease),
+            lambda claim: jobs.begin_submit(database, claim.lease),
+            lambda claim: jobs.note_submitted(database, claim.lease, "their-1"),
+            lambda claim: jobs.forget_submit(database, claim.lease),
             lambda claim: images.complete(database, Drawn(claim, "late.png")),
             lambda claim: images.fail(database, claim, FAILURE),
         ):
@@ -153,9 +193,9 @@ async def test_a_stale_token_changes_nothing_of_a_model(database: Database, told
     await claim_model(database, job_id)
     before, heard = await snapshot(database), len(told)
     for write_with in (
-        lambda: models.begin_submit(database, stale),
-        lambda: models.note_submitted(database, stale, "their-1"),
-        lambda: models.forget_submit(database, stale),
+        lambda: jobs.begin_submit(database, stale.lease),
+        lambda: jobs.note_submitted(database, stale.lease, "their-1"),
+        lambda: jobs.forget_submit(database, stale.lease),
         lambda: models.report_progress(database, stale, 50, ModelStage.GENERATING, True),
         lambda: finish_model(database, stale),
         lambda: models.fail(database, stale, FAILURE),
@@ -452,10 +492,9 @@ async def test_nothing_is_told_of_what_was_rolled_back(database: Database, told:
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
     heard = len(told)
-    taken = ImageClaim(claim.lease, claim.image_id, claim.index, claim.prompt)
     await write(database, generated_images, claim.image_id, status=ImageStatus.COMPLETED)
     with pytest.raises(LeaseLost):
-        await images.complete(database, Drawn(taken, "a.png"))
+        await images.complete(database, Drawn(claim, "a.png"))
     assert len(told) == heard
     assert (await row(database, IMAGE_JOBS, id=job_ids[0])).status is JobStatus.RUNNING
     assert len(await rows(database, events)) == 1

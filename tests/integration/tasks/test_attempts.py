@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from db import images
+from db.records import decode_failure
 from db.session import Database, Transaction
 from db.tables import generated_images
 from events.bus import Bus
 from events.hub import Hub
+from events.outcome import FailureCode
 from events.status import ImageStatus, JobStatus
-from providers.protocol import ImageResult
+from providers.protocol import ImageResult, ProviderError
 from settings import Settings
 from storage.local import LocalStorage
 from tasks.actors import generate_image
@@ -54,6 +58,33 @@ class Painter:
         self.asked += 1
         await self.go.wait()
         return ImageResult(content=picture(prompt, index))
+
+    async def aclose(self) -> None:
+        pass
+
+
+class Studio:
+    """Takes jobs, and has them done when it is told to: a submit waits for `taken`, a picture for `drawn`."""
+
+    def __init__(self) -> None:
+        self.taken, self.drawn = asyncio.Event(), asyncio.Event()
+        self.taken.set()
+        self.submits: list[int] = []
+        self.polls = 0
+        self.failing: list[ProviderError] = []
+
+    async def submit(self, prompt: str, index: int) -> str:
+        self.submits.append(index)
+        await self.taken.wait()
+        if "vague" in prompt:
+            raise ConnectionResetError("the line went dead")
+        return f"their-{index}"
+
+    async def poll(self, job_id: str) -> ImageResult | None:
+        self.polls += 1
+        if self.failing:
+            raise self.failing.pop()
+        return ImageResult(picture("an owl", int(job_id[-1]))) if self.drawn.is_set() else None
 
     async def aclose(self) -> None:
         pass
@@ -129,3 +160,133 @@ async def test_a_cancelled_attempt_is_given_back(context: WorkerContext):
     job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
     assert (job.status, job.attempts, job.sent_at) == (JobStatus.PENDING, 0, None)
     assert await images.claim(context.database, job_ids[0], 30, 30) is not None
+
+
+@pytest.fixture
+def studio(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> tuple[WorkerContext, Studio]:
+    """A worker whose provider's jobs go on by themselves, and which need not wait long for one."""
+    monkeypatch.setattr("tasks.images.FIRST_PAUSE_SECONDS", 0.01)
+    painter = Studio()
+    return replace(impatient(context, 30), images=painter), painter
+
+
+def impatient(context: WorkerContext, seconds: float) -> WorkerContext:
+    """The same worker, with so many seconds for an attempt, and without a pause before the next."""
+    changes = {"image_timeout_seconds": seconds, "retry_seconds": 0}
+    settings = context.settings.model_copy(update=changes)
+    return replace(context, resources=replace(context.resources, settings=settings))
+
+
+async def job_of(context: WorkerContext, job_id: str) -> Any:
+    return await row(context.database, IMAGE_JOBS, id=job_id)
+
+
+async def test_a_job_that_outlasts_an_attempt_is_asked_after_in_the_next(studio: tuple[WorkerContext, Studio]):
+    context, painter = studio
+    _, job_ids = await create(context.database)
+    context = impatient(context, 0.3)
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, job.provider_job_id) == (JobStatus.PENDING, 1, "their-0")
+    assert decode_failure(job.failure).code is FailureCode.TIMED_OUT  # type: ignore[union-attr]
+    painter.drawn.set()
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, painter.submits) == (JobStatus.COMPLETED, 2, [0])
+
+
+async def test_attempts_that_are_used_up_end_a_job_that_is_still_under_way(studio: tuple[WorkerContext, Studio]):
+    context, painter = studio
+    _, job_ids = await create(context.database, attempts=2)
+    context = impatient(context, 0.2)
+    for _ in range(2):
+        await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, decode_failure(job.failure).code) == (JobStatus.FAILED, FailureCode.TIMED_OUT)  # type: ignore[union-attr]
+    assert painter.submits == [0]
+    painter.drawn.set()
+    await images.retry(context.database, "ann", job.image_id, 0)
+    await work(context, job_ids[0])
+    assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
+    assert painter.submits == [0, 0]
+
+
+@pytest.mark.parametrize("ends", ["at its deadline", "with its worker"])
+async def test_an_attempt_that_ends_amid_the_submit(studio: tuple[WorkerContext, Studio], ends: str):
+    context, painter = studio
+    painter.taken.clear()
+    if ends == "at its deadline":
+        context = impatient(context, 0.3)
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: painter.submits)
+    if ends == "with its worker":
+        [attempt] = context.in_hand
+        attempt.cancel()
+    await asyncio.wait_for(task, 5)
+    painter.taken.set()
+    painter.drawn.set()
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, decode_failure(job.failure).code) == (JobStatus.FAILED, FailureCode.OUTCOME_UNKNOWN)  # type: ignore[union-attr]
+    assert "Retry the image" in job.failure
+    assert painter.submits == [0]
+
+
+async def test_a_submit_that_costs_nothing_is_repeated(studio: tuple[WorkerContext, Studio]):
+    context, painter = studio
+    painter.free = True  # type: ignore[attr-defined]
+    painter.taken.clear()
+    painter.drawn.set()
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: painter.submits)
+    [attempt] = context.in_hand
+    attempt.cancel()
+    await asyncio.wait_for(task, 5)
+    painter.taken.set()
+    await work(context, job_ids[0])
+    assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
+
+
+async def test_a_worker_that_stops_gives_back_a_picture_that_is_under_way(studio: tuple[WorkerContext, Studio]):
+    context, painter = studio
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: painter.polls)
+    context.stopping.set()
+    await asyncio.wait_for(task, 5)
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, job.provider_job_id) == (JobStatus.PENDING, 0, "their-0")
+    context.stopping.clear()
+    painter.drawn.set()
+    await work(context, job_ids[0])
+    assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
+    assert painter.submits == [0]
+
+
+async def test_what_becomes_of_errors_in_asking_after_a_picture(studio: tuple[WorkerContext, Studio]):
+    """One that passes is asked through; only a job that has ended, and may be tried again, is submitted anew."""
+    context, painter = studio
+    painter.drawn.set()
+    away = FailureCode.PROVIDER_UNAVAILABLE
+    for errors, attempts, submits, status in (
+        ([ProviderError(away, "Away.", True) for _ in range(3)], 1, 1, JobStatus.COMPLETED),
+        ([ProviderError(away, "Failed.", True, job_ended=True)], 2, 2, JobStatus.COMPLETED),
+        ([ProviderError(away, "Failed.", False, job_ended=True)], 1, 1, JobStatus.FAILED),
+        ([ProviderError(away, "Refused.", False)], 1, 1, JobStatus.FAILED),
+    ):
+        painter.failing, painter.submits = errors, []
+        _, job_ids = await create(context.database)
+        for _ in range(attempts):
+            await work(context, job_ids[0])
+        job = await job_of(context, job_ids[0])
+        assert (job.status, job.attempts, len(painter.submits)) == (status, attempts, submits)
+
+
+async def test_a_provider_that_draws_in_one_call_has_nothing_noted(context: WorkerContext):
+    _, job_ids = await create(context.database)
+    context.images.go.set()  # type: ignore[attr-defined]
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.submit_begun_at, job.provider_job_id) == (JobStatus.COMPLETED, None, None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 from providers.images.local import LocalImages
@@ -10,6 +13,19 @@ from providers.models.local import LocalModels
 from providers.prompts.local import LocalPrompts
 from providers.prompts.none import NoPrompts
 from settings import Settings, SettingsError
+
+
+class Unpolled:
+    async def submit(self, prompt: str, index: int) -> str:
+        raise NotImplementedError
+
+    async def aclose(self) -> None: ...
+
+
+class Unclosed(Unpolled):
+    aclose = None  # type: ignore[assignment]  # as if it were not there
+
+    async def poll(self, job_id: str) -> None: ...
 
 
 def test_the_defaults_are_the_offline_providers() -> None:
@@ -31,9 +47,14 @@ def test_a_class_of_ones_own_is_made_with_the_settings() -> None:
         ("no.such.module:Images", "IMAGE_PROVIDER: no.such.module cannot be imported"),
         ("providers.images.local:Nothing", "IMAGE_PROVIDER: providers.images.local has no Nothing"),
         ("providers.prompts.none:NoPrompts", "IMAGE_PROVIDER: .* has no method generate"),
-        ("providers.protocol:ProviderFile", "IMAGE_PROVIDER: .* has no method generate"),
+        ("providers.protocol:ProviderFile", "IMAGE_PROVIDER: .* has no method generate, or submit and poll"),
+        ("test_load_classes:Unpolled", "IMAGE_PROVIDER: .* has no method generate, or submit and poll"),
+        ("test_load_classes:Unclosed", "IMAGE_PROVIDER: .* has no method aclose"),
     ],
 )
-def test_a_class_that_will_not_do_names_the_setting(path: str, message: str) -> None:
+def test_a_class_that_will_not_do_names_the_setting(path: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    classes = ModuleType("test_load_classes")
+    vars(classes).update(Unpolled=Unpolled, Unclosed=Unclosed)
+    monkeypatch.setitem(sys.modules, classes.__name__, classes)
     with pytest.raises(SettingsError, match=message):
         image_provider(Settings(image_provider=path))
