@@ -32,7 +32,7 @@ class TencentImages:
         return ImageResult(content=await download_picture(url, trusted_hosts=self._trusted_hosts))
 
     async def check(self) -> None:
-        await self._client.check(self._action.replace("Submit", "Query"))
+        await self._client.check(self._action.replace("Submit", "Query"), "TENCENT_IMAGE_ACTION")
 
     async def _finished(self, job_id: str) -> str:
         """The picture's URL, when it is drawn. It asks until the caller ends it: giving up would mean paying again."""
