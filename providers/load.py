@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import cast
 
 from providers.protocol import ImageProvider, ModelProvider, PromptProvider
+from providers.quote import LONGEST, shown
 from settings import Settings, SettingsError
 
 PROMPTS = {
@@ -51,9 +52,11 @@ def _made(
     path = known.get(name, name)
     module_name, _, class_name = path.partition(":")
     try:
-        made = getattr(import_module(module_name), class_name)
-    except ImportError as error:
-        raise SettingsError(f"{setting}: {module_name} cannot be imported: {error}") from error
+        module = import_module(module_name)
+    except Exception as error:  # a module of a user's own may raise anything
+        raise SettingsError(f"{setting}: {module_name} cannot be imported: {_told(error, settings)}") from error
+    try:
+        made = getattr(module, class_name)
     except AttributeError as error:
         raise SettingsError(f"{setting}: {module_name} has no {class_name}") from error
     if not any(_has(made, *alternative) for alternative in methods):
@@ -63,8 +66,9 @@ def _made(
         raise SettingsError(f"{setting}: {path} has no method aclose")
     try:
         provider = cast("object", made(settings))
-    except TypeError as error:
-        raise SettingsError(f"{setting}: {path} cannot be made with the settings as its argument: {error}") from error
+    except Exception as error:  # as above
+        told = _told(error, settings)
+        raise SettingsError(f"{setting}: {path} cannot be made with the settings as its argument: {told}") from error
     most = getattr(provider, "max_concurrent", None)
     if most is not None and (not isinstance(most, int) or most < 1):
         raise SettingsError(f"{setting}: max_concurrent of {path} must be a whole number from 1, or None")
@@ -73,3 +77,8 @@ def _made(
 
 def _has(made: object, *methods: str) -> bool:
     return all(callable(getattr(made, method, None)) for method in methods)
+
+
+def _told(error: Exception, settings: Settings) -> str:
+    """The error on one line; without its type, a KeyError would be no more than a name."""
+    return f"{type(error).__name__}: {shown(str(error), LONGEST, *settings.secrets)}"

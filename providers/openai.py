@@ -10,6 +10,7 @@ import httpx
 
 from events.outcome import FailureCode
 from providers.addresses import authority
+from providers.openai_advice import advice
 from providers.openai_errors import refusal, request_id
 from providers.protocol import ProviderError
 from settings import Settings
@@ -47,25 +48,18 @@ class OpenAIClient:
 
         `setting` is the one that names the `model`.
         """
-        host = authority(self._base_url)
         try:
             answer = await self._ask("GET", "/models", None, MODELS_LIMIT_BYTES)
         except ProviderError as error:
-            match error.failure.code:
-                case FailureCode.PROVIDER_BUSY:
-                    return
-                case FailureCode.PROVIDER_MISCONFIGURED:
-                    advice = f"OPENAI_API_KEY: {host} refuses it; set one that is good there"
-                case FailureCode.PROVIDER_REJECTED:
-                    advice = f"OPENAI_BASE_URL: {host} knows no /models under it; does it end as it should, in /v1?"
-                case _:
-                    advice = f"OPENAI_BASE_URL: {host}: {error} Correct it, or wait"
-            raise ProviderError(error.failure.code, advice, error.failure.retryable) from None
+            if error.failure.code is FailureCode.PROVIDER_BUSY:
+                return
+            line = advice(error, self._base_url)
+            raise ProviderError(error.failure.code, line, error.failure.retryable) from None
         listed = answer.body.get("data")
         names = {item.get("id") for item in listed if isinstance(item, dict)} if isinstance(listed, list) else set()
         if names and model not in names:
-            advice = f"{setting}: {host} has no model {model}; set one that it lists"
-            raise ProviderError(FailureCode.PROVIDER_MISCONFIGURED, advice, retryable=False)
+            line = f"{setting}: {authority(self._base_url)} has no model {model}; set one that it lists"
+            raise ProviderError(FailureCode.PROVIDER_MISCONFIGURED, line, retryable=False)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None, limit_bytes: int) -> Answer:
         try:

@@ -48,12 +48,19 @@ MESSAGES: Mapping[FailureCode, str] = {
 }
 
 
+class Refusal(ProviderError):
+    """An answer with an HTTP status other than 200; `location` is where a redirect points to."""
+
+    status: int
+    location: str | None = None
+
+
 def request_id(headers: httpx.Headers) -> str | None:
     found: str | None = headers.get("x-request-id") or headers.get("x-siliconcloud-trace-id")
     return found
 
 
-def refusal(status: int, headers: httpx.Headers, body: bytes, secret: SecretStr | None) -> ProviderError:
+def refusal(status: int, headers: httpx.Headers, body: bytes, secret: SecretStr | None) -> Refusal:
     """The error for an answer with an HTTP status other than 200."""
     fields = _fields(body)
     names = [str(fields[name]) for name in ("code", "type") if fields.get(name)]
@@ -61,7 +68,7 @@ def refusal(status: int, headers: httpx.Headers, body: bytes, secret: SecretStr 
     code = known[0] if known else _by_status(status)
     # What else a service says may name accounts and parts of keys; of a refused request, it says what to change.
     words = quote(fields.get("message"), secret) if code is FailureCode.PROVIDER_REJECTED else ""
-    return ProviderError(
+    error = Refusal(
         code,
         f"{MESSAGES[code]} (HTTP {status}){words}.",
         retryable=code in RETRYABLE,
@@ -69,6 +76,9 @@ def refusal(status: int, headers: httpx.Headers, body: bytes, secret: SecretStr 
         provider_request_id=request_id(headers),
         retry_after=retry_after(headers.get("retry-after")),
     )
+    error.status = status
+    error.location = headers.get("location")
+    return error
 
 
 def _by_status(status: int) -> FailureCode:

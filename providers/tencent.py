@@ -18,6 +18,7 @@ from providers.addresses import authority
 from providers.pace import Pace
 from providers.protocol import ProviderError
 from providers.quote import quote, shown
+from providers.tencent_advice import advice, is_about_the_job
 from providers.tencent_errors import refusal
 from providers.tencent_http import BoundedClient, UnansweredError
 from settings import Settings
@@ -39,6 +40,7 @@ class TencentClient:
     def __init__(self, settings: Settings, service: str, version: str) -> None:
         self._secrets = (settings.tencentcloud_secret_id, settings.tencentcloud_secret_key)
         self._client = _sdk_client(settings, service, version)
+        self._region = settings.tencentcloud_region
         self._host = authority(settings.tencentcloud_endpoint or f"https://{service}.tencentcloudapi.com")
         self._pace = Pace(CALLS_A_SECOND)
 
@@ -66,23 +68,18 @@ class TencentClient:
             error.job_ended = error.failure.provider_code == "FailedOperation.JobNotExist"
             raise
 
-    async def check(self, action: str) -> None:
-        """Ask after a job that nobody has submitted, which costs nothing: the keys are good if it is not found.
+    async def check(self, action: str, setting: str) -> None:
+        """Ask after a job that nobody has submitted, which costs nothing: all is well if just the job is not found.
 
-        Raises `ProviderError`, naming the setting to correct.
+        Raises `ProviderError`, naming the setting to correct; `setting` is the one that chooses the `action`.
         """
         try:
             await self.query(action, NO_JOB)
         except ProviderError as error:
-            match error.failure.code:
-                case FailureCode.PROVIDER_REJECTED | FailureCode.PROVIDER_BUSY:
-                    return
-                case FailureCode.PROVIDER_MISCONFIGURED:
-                    names = "TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY"
-                    advice = f"{names}: {error} Correct them, or give the account service, rights and credit"
-                case _:
-                    advice = f"TENCENTCLOUD_ENDPOINT: {self._host}: {error} Correct it, or wait"
-            raise ProviderError(error.failure.code, advice, error.failure.retryable) from None
+            if error.failure.code is FailureCode.PROVIDER_BUSY or is_about_the_job(error):
+                return
+            line = advice(error, host=self._host, region=self._region, action=action, setting=setting)
+            raise ProviderError(error.failure.code, line, error.failure.retryable) from None
 
     def failed(self, code: object, words: object, request_id: str | None) -> ProviderError:
         """The error of a job that ended with an error code of its own."""

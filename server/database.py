@@ -46,7 +46,7 @@ async def reach(database: Database, settings: Settings) -> bool:
             if not _says_what_is_wrong(error, settings):
                 raise
             if settings.is_sqlite or _is_refusal(error) or time.monotonic() >= give_up:
-                raise SettingsError(_advice(settings, error)) from error
+                raise SettingsError(advice(settings, error, settings.database_wait_seconds)) from error
             if not waited:
                 log.warning("waiting for the database", seconds=settings.database_wait_seconds, error=_reason(error))
             waited = True
@@ -57,14 +57,17 @@ def _says_what_is_wrong(error: Exception, settings: Settings) -> bool:
     return is_unavailable(error) or (settings.is_sqlite and isinstance(error, DatabaseError))
 
 
-def _advice(settings: Settings, error: Exception) -> str:
+def advice(settings: Settings, error: Exception, seconds: float) -> str:
+    """What is wrong with a database that has not answered for `seconds`, and what to do, without its password."""
     url = make_url(settings.database_url.get_secret_value()).set(query={}).render_as_string(hide_password=True)
     if settings.is_sqlite:
         return f"DATABASE_URL: {url} cannot be used: {_reason(error)}; mend the file or its folder, or name another"
     if _is_refusal(error):
         return f"DATABASE_URL: {url} refuses: {_reason(error)}; correct user, password and database, or grant the right"
+    if not is_unavailable(error):
+        return f"DATABASE_URL: {url} cannot be used: {type(error).__name__}: {_reason(error)}; correct it"
     return (
-        f"DATABASE_URL: {url} did not answer within {settings.database_wait_seconds:g} seconds: {_reason(error)}; "
+        f"DATABASE_URL: {url} did not answer within {seconds:g} seconds: {_reason(error)}; "
         "start the database, or correct the address"
     )
 

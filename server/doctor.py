@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
@@ -12,20 +13,27 @@ from db import jobs, workers
 from db import migrate as migrations
 from db.tables import image_generation_jobs, model_generation_jobs
 from providers.load import image_provider, model_provider, prompt_provider
-from providers.protocol import ImageProvider, ModelProvider, PromptProvider
+from providers.protocol import ImageProvider, ModelProvider, PromptProvider, ProviderError
+from providers.quote import LONGEST, shown
 from server.authentication import Authenticator
+from server.database import advice
 from server.health import check_all
+from server.keys import KeysUnavailable
 from server.logs import configure
-from settings import Settings
+from settings import Settings, SettingsError
 from storage import StorageUnavailable
 from tasks.actors import configured, queues
 from tasks.broker import IMAGES, MODELS
 from tasks.resources import Resources, open_resources
+from tasks.scratch import scratch
 
 WORKER_SECONDS = 20.0
 STUCK_SECONDS = 300.0
 SERVICE_SECONDS = 20.0
 HERE = ("http://127.0.0.1:8000", "http://localhost:8000")
+ROWS = ("tables", "workers", "jobs")
+CLEAR = (ProviderError, SettingsError, StorageUnavailable, KeysUnavailable)
+"""Errors whose message is one line that says what to do."""
 
 Findings = dict[str, str | None]
 """What is wrong, and what to do, by name: one line for each, None where all is well."""
@@ -44,15 +52,53 @@ async def _examine() -> Findings:
     findings: Findings = {"settings": None}
     try:
         async with open_resources(configured, queues, listen=False) as resources:
-            findings |= await check_all(resources)
-            if findings["storage"] is None:
-                findings |= await _bucket(resources)
-            findings |= await _services(configured)
-            if findings["database"] is None:
-                findings |= await _work(resources)
+            findings |= await _stores(resources)
     except StorageUnavailable as error:
-        findings["storage"] = str(error)
-    return findings
+        findings |= {"storage": str(error)} | _unseen(("database", *ROWS), "the storage cannot be opened")
+    findings["work folder"] = await _problem(_work_folder(configured.work_dir), "WORK_DIR")
+    return findings | await _services(configured)
+
+
+async def _stores(resources: Resources) -> Findings:
+    findings: Findings = await check_all(resources)
+    if findings["storage"] is None:
+        findings |= await _bucket(resources)
+    if findings["database"] is None:
+        findings["database"] = await _writable(resources)
+    if findings["database"] is not None:
+        return findings | _unseen(ROWS, "the database cannot be used")
+    try:
+        async with asyncio.timeout(SERVICE_SECONDS):
+            return findings | await _rows(resources)
+    except Exception as error:  # every failure is an answer here
+        return findings | _unseen(ROWS, advice(resources.settings, error, SERVICE_SECONDS))
+
+
+def _unseen(names: Sequence[str], reason: str) -> Findings:
+    """What could not be looked at is said as well: nobody is to take it for being well."""
+    return dict.fromkeys(names, f"not looked at: {reason}")
+
+
+async def _writable(resources: Resources) -> str | None:
+    """A file that may be read and not written answers all the same."""
+    try:
+        async with asyncio.timeout(SERVICE_SECONDS), resources.database.transaction():
+            return None
+    except Exception as error:  # every failure is an answer here
+        return advice(resources.settings, error, SERVICE_SECONDS)
+
+
+async def _work_folder(work_dir: Path) -> None:
+    """Whether a worker that runs here could keep a model's files while it makes it."""
+    try:
+        async with scratch(work_dir) as folder:
+            await asyncio.to_thread((folder / "probe").write_bytes, b"\0" * 4096)
+    except StorageUnavailable as error:
+        reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+        raise StorageUnavailable(
+            f"WORK_DIR: {work_dir} cannot be written to: {reason}; make room, give the program's user the right, "
+            "or set another folder"
+        ) from None
 
 
 async def _bucket(resources: Resources) -> Findings:
@@ -66,15 +112,16 @@ async def _bucket(resources: Resources) -> Findings:
     storage = resources.storage
     assert isinstance(storage, S3Storage)
     origins = _origins(settings)
+    elsewhere = " and have S3_PUBLIC_URL's host heed it" if settings.s3_public_url else ""
 
     async def check() -> None:
         if missing := await storage.check_cors(origins):
             raise StorageUnavailable(
                 f"pages of {', '.join(missing)} cannot load the files; have it set: aws s3api put-bucket-cors "
-                f"--bucket {settings.s3_bucket} --cors-configuration '{rule(origins)}'"
+                f"--bucket {settings.s3_bucket} --cors-configuration '{rule(origins)}'{elsewhere}"
             )
 
-    return {"bucket's CORS rule": await _problem(check())}
+    return {"bucket's CORS rule": await _problem(check(), "S3_BUCKET")}
 
 
 def _origins(settings: Settings) -> Sequence[str]:
@@ -85,14 +132,14 @@ def _origins(settings: Settings) -> Sequence[str]:
 
 
 async def _services(settings: Settings) -> Findings:
-    checks: dict[str, Awaitable[None]] = {
-        f"prompts by {settings.prompt_provider}": _provider(prompt_provider, settings),
-        f"images by {settings.image_provider}": _provider(image_provider, settings),
-        f"models by {settings.model_provider}": _provider(model_provider, settings),
+    checks: dict[str, Awaitable[str | None]] = {
+        f"prompts by {settings.prompt_provider}": _problem(_provider(prompt_provider, settings), "PROMPT_PROVIDER"),
+        f"images by {settings.image_provider}": _problem(_provider(image_provider, settings), "IMAGE_PROVIDER"),
+        f"models by {settings.model_provider}": _problem(_provider(model_provider, settings), "MODEL_PROVIDER"),
     }
     if settings.jwt_jwks_url is not None:
-        checks["tokens' keys"] = Authenticator(settings).check()
-    return dict(zip(checks, await asyncio.gather(*map(_problem, checks.values())), strict=True))
+        checks["tokens' keys"] = _problem(Authenticator(settings).check(), "JWT_JWKS_URL")
+    return dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
 
 
 async def _provider(
@@ -108,22 +155,26 @@ async def _provider(
         await provider.aclose()
 
 
-async def _problem(check: Awaitable[None]) -> str | None:
+async def _problem(check: Awaitable[None], setting: str) -> str | None:
+    """What the check finds; `setting` is named where the error does not say by itself what to do."""
     try:
         async with asyncio.timeout(SERVICE_SECONDS):
             await check
     except TimeoutError:
-        return f"no answer within {SERVICE_SECONDS:g} seconds"
+        return f"{setting}: no answer within {SERVICE_SECONDS:g} seconds"
+    except CLEAR as error:
+        return " ".join(str(error).split())
     except Exception as error:  # every failure is an answer here
-        return " ".join(str(error).split()) or type(error).__name__
+        return f"{setting}: {type(error).__name__}: {shown(str(error), LONGEST, *configured.secrets)}"
     return None
 
 
-async def _work(resources: Resources) -> Findings:
+async def _rows(resources: Resources) -> Findings:
     """The tables, the workers, and the jobs that should have been done by now."""
     database = resources.database
     if not await migrations.is_current(database):
-        return {"tables": "not up to date; run `maquette migrate`"}
+        rest = _unseen(("workers", "jobs"), "the tables are not up to date")
+        return {"tables": "not up to date; run `maquette migrate`"} | rest
     living = await workers.living(database, WORKER_SECONDS)
     lacking = [
         name

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy import text
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from server.database import advice
 from server.state import State
+from settings import Settings
+from storage import StorageUnavailable
 from tasks.resources import Resources
 
 CHECK_SECONDS = 3.0
@@ -37,21 +44,24 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 async def check_all(resources: Resources) -> dict[str, str | None]:
-    """What does not answer, by name: one line for each, None where it does."""
-    checks = {"database": _database(resources), "storage": resources.storage.check()}
-    if resources.settings.redis_url is not None:
-        checks["redis"] = _redis(resources.settings.redis_url.get_secret_value())
-    return dict(zip(checks, await asyncio.gather(*map(_problem, checks.values())), strict=True))
+    """What does not answer, by name: one line for each that names the setting, None where it does."""
+    settings = resources.settings
+    checks = {
+        "database": _problem(_database(resources), lambda error: advice(settings, error, CHECK_SECONDS)),
+        "storage": _problem(resources.storage.check(), lambda error: _storage_advice(settings, error)),
+    }
+    if settings.redis_url is not None:
+        url = settings.redis_url.get_secret_value()
+        checks["redis"] = _problem(_redis(url), lambda error: _redis_advice(url, error))
+    return dict(zip(checks, await asyncio.gather(*checks.values()), strict=True))
 
 
-async def _problem(check: Awaitable[None]) -> str | None:
+async def _problem(check: Awaitable[None], explain: Callable[[Exception], str]) -> str | None:
     try:
         async with asyncio.timeout(CHECK_SECONDS):
             await check
-    except TimeoutError:
-        return f"no answer within {CHECK_SECONDS:g} seconds"
     except Exception as error:  # every failure is an answer here
-        return (str(error) or type(error).__name__).splitlines()[0]
+        return " ".join(explain(error).split())
     return None
 
 
@@ -63,3 +73,27 @@ async def _database(resources: Resources) -> None:
 async def _redis(url: str) -> None:
     async with Redis.from_url(url, socket_timeout=CHECK_SECONDS, socket_connect_timeout=CHECK_SECONDS) as client:
         await client.ping()
+
+
+def _storage_advice(settings: Settings, error: Exception) -> str:
+    if isinstance(error, StorageUnavailable):
+        return str(error)
+    setting = "STORAGE_DIR" if settings.s3_bucket is None else "S3_ENDPOINT_URL"
+    if isinstance(error, TimeoutError):
+        return f"{setting}: no answer within {CHECK_SECONDS:g} seconds; see to the disk or the service behind it"
+    return f"{setting}: {type(error).__name__}: {error}"
+
+
+def _redis_advice(url: str, error: Exception) -> str:
+    parts = urlsplit(url)
+    where = f"REDIS_URL: {parts.hostname}:{parts.port or 6379}"
+    match error:
+        case AuthenticationError() | NoPermissionError():
+            return f"{where} refuses: {str(error).rstrip('.')}; correct user and password, or grant the right"
+        case BusyLoadingError():
+            return f"{where} is still loading its data; wait"
+        case RedisConnectionError() | RedisTimeoutError() | OSError():
+            # A TimeoutError of Python's own is an OSError without words.
+            reason = str(error).rstrip(".") or f"no answer within {CHECK_SECONDS:g} seconds"
+            return f"{where} cannot be reached: {reason}; start Redis, or correct the address"
+    return f"{where} cannot be used: {error}; correct the URL, or mend the server"

@@ -213,7 +213,7 @@ def _advice(root: Path, error: OSError) -> str:
         return f"STORAGE_DIR: {root} may not be written; give the program's user the right, or set another folder"
     if error.errno in NO_FOLDER:
         return f"STORAGE_DIR: {root}, or something on the way to it or in it, is no folder; move it, or set another"
-    return f"STORAGE_DIR: {root} cannot be used: {error.strerror or error}"
+    return f"STORAGE_DIR: {root} cannot be used: {error.strerror or error}; mend what it lies in, or set another folder"
 
 
 def _write(path: Path, source: Path | bytes, stop: Event) -> tuple[int, str]:

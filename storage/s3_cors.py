@@ -54,11 +54,32 @@ def _matches(pattern: str, origin: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), origin) is not None
 
 
-async def preflight(url: str, origin: str) -> bool:
-    """Ask as a browser would."""
+async def loads(url: str, origin: str, setting: str, *, stored: bool) -> bool:
+    """Ask as the viewer in a browser would: by a GET, which needs no preflight.
+
+    `setting` is the one that the URL's host comes from. Where nothing is `stored` there, the answer to a preflight
+    is as good: not every host says of a file that it lacks who may load it.
+    """
+    host = httpx.URL(url).host
+    asked = {"Origin": origin, "Range": "bytes=0-0"}
     try:
-        async with httpx.AsyncClient(timeout=10) as client:
-            answer = await client.options(url, headers={"Origin": origin, "Access-Control-Request-Method": "GET"})
+        async with httpx.AsyncClient(timeout=10, follow_redirects=True) as client:
+            async with client.stream("GET", url, headers=asked) as answer:
+                if stored and not answer.is_success:
+                    raise StorageUnavailable(
+                        f"{setting}: {host} answers HTTP {answer.status_code} for a file of the bucket; correct it, "
+                        "or let the files be read there"
+                    )
+            if stored or _lets(answer, origin):
+                return _lets(answer, origin)
+            preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+            answer = await client.options(url, headers=preflight)
     except httpx.HTTPError as error:
-        raise StorageUnavailable(f"S3_PUBLIC_URL: {httpx.URL(url).host} cannot be reached from here") from error
-    return answer.is_success and answer.headers.get("access-control-allow-origin") in {"*", origin}
+        raise StorageUnavailable(
+            f"{setting}: {host} cannot be reached from here; correct it, or mend {host}"
+        ) from error
+    return answer.is_success and _lets(answer, origin)
+
+
+def _lets(answer: httpx.Response, origin: str) -> bool:
+    return answer.headers.get("access-control-allow-origin") in {"*", origin}

@@ -45,7 +45,7 @@ class TencentImages:
         return None
 
     async def check(self) -> None:
-        await self._client.check(_query(self._action))
+        await self._client.check(_query(self._action), "TENCENT_IMAGE_ACTION")
 
     async def aclose(self) -> None:
         await self._client.aclose()

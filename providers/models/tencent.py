@@ -75,7 +75,7 @@ class TencentModels:
         )
 
     async def check(self) -> None:
-        await self._client.check(f"Query{ACTIONS[self._settings.tencent_model_edition]}")
+        await self._client.check(f"Query{ACTIONS[self._settings.tencent_model_edition]}", "TENCENT_MODEL_EDITION")
 
     def _failed(self, answer: dict[str, Any]) -> ProviderError:
         code = answer.get("ErrorCode")

@@ -509,16 +509,52 @@ async def test_cors_as_the_bucket_s_rule_says(storage, client, bucket):
 
 
 @pytest.mark.parametrize(("allowed", "refused"), [("*", ()), ("https://a.example", ()), (None, ("https://a.example",))])
-async def test_cors_is_tried_where_the_service_does_not_say(moto, open_bucket, bucket, allowed, refused):
+@pytest.mark.parametrize("asked", ["GET", "OPTIONS"])
+async def test_cors_is_tried_where_the_service_does_not_say(moto, open_bucket, bucket, allowed, refused, asked):
+    """Nothing is stored yet: what is said of a file that is not there counts, and what is said of a preflight."""
+
     def fault(method, path, headers):
-        if method == "OPTIONS":
-            return Answer(200, headers={"Access-Control-Allow-Origin": allowed} if allowed else {})
+        if "Origin" in headers:
+            lets = {"Access-Control-Allow-Origin": allowed} if allowed and method == asked else {}
+            return Answer(200 if method == "OPTIONS" else 404, headers=lets)
         return Answer(501, "NotImplemented") if "cors" in path else None
 
     with FaultyProxy(moto.port, fault) as proxy:
         for base_url in (None, f"{proxy.url}/{bucket}"):
             storage = open_bucket(bucket, proxy.url, base_url)
             assert await storage.check_cors(["https://a.example"]) == refused
+
+
+@pytest.mark.parametrize("origin", ["https://a.example", "https://b.example"])
+async def test_cors_is_as_the_viewer_meets_it_where_a_file_is_stored(moto, open_bucket, bucket, origin):
+    asked = []
+
+    def fault(method, path, headers):
+        if "Origin" not in headers:
+            return Answer(403, "AccessDenied") if "?cors" in path else None
+        asked.append((method, headers["Range"], path.partition("?")[0]))
+        return Answer(206, headers={"Access-Control-Allow-Origin": "https://a.example"})
+
+    with FaultyProxy(moto.port, fault) as proxy:
+        for base_url in (None, f"{proxy.url}/{bucket}"):
+            storage = open_bucket(bucket, proxy.url, base_url)
+            if base_url is None:
+                await storage.put(KEY, b"x", "image/png")
+            assert await storage.check_cors([origin]) == ((origin,) if origin == "https://b.example" else ())
+    assert asked == [("GET", "bytes=0-0", f"/{bucket}/{KEY}")] * 2
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_cors_where_the_files_cannot_be_read(moto, open_bucket, bucket, public):
+    def fault(method, path, headers):
+        return Answer(403, "AccessDenied") if "Origin" in headers or "?cors" in path else None
+
+    with FaultyProxy(moto.port, fault) as proxy:
+        storage = open_bucket(bucket, proxy.url, f"{proxy.url}/{bucket}" if public else None)
+        await storage.put(KEY, b"x", "image/png")
+        setting = "S3_PUBLIC_URL" if public else "S3_ENDPOINT_URL"
+        with pytest.raises(StorageUnavailable, match=f"^{setting}: 127.0.0.1 answers HTTP 403 for a file"):
+            await storage.check_cors(["https://a.example"])
 
 
 async def test_cors_where_the_public_address_is_out_of_reach(open_bucket, moto, bucket):

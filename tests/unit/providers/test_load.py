@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -58,3 +59,23 @@ def test_a_class_that_will_not_do_names_the_setting(path: str, message: str, mon
     monkeypatch.setitem(sys.modules, classes.__name__, classes)
     with pytest.raises(SettingsError, match=message):
         image_provider(Settings(image_provider=path))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("class Own:\n def __init__(self, settings): {}['HOUSE_URL']", "cannot be made .*: KeyError: 'HOUSE_URL'$"),
+        ("class Own:\n def __init__(self): ...", "cannot be made with the settings as its argument: TypeError: "),
+        ("import os\nos.environ['HOUSE_URL']", "own_provider cannot be imported: KeyError: 'HOUSE_URL'$"),
+        ("raise ValueError('a\\nsk-secret')", r"own_provider cannot be imported: ValueError: a \*\*\*$"),
+    ],
+)
+def test_a_class_of_ones_own_that_fails_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    rest = "\n async def generate(self, prompt, index): ...\n async def aclose(self): ...\n"
+    (tmp_path / "own_provider.py").write_text(source + (rest if source.startswith("class") else "\n"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_provider", raising=False)
+    with pytest.raises(SettingsError, match=f"IMAGE_PROVIDER: .*{message}"):
+        image_provider(Settings(image_provider="own_provider:Own", openai_api_key="sk-secret"))
