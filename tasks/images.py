@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from dramatiq import Message
 
@@ -11,7 +10,7 @@ from db import images
 from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.protocol import ImageJobs, ImageResult, ProviderError
-from tasks.attempt import Stopping, attempt, discard, patiently
+from tasks.attempt import attempt, discard, patiently
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.results import fetch_image
 from tasks.submit import Asked, Polls, check_not_lost, submit_once
@@ -86,9 +85,7 @@ async def _poll(context: WorkerContext, claim: ImageClaim, provider: ImageJobs, 
     """Ask after the job until its picture is there, or the attempt's time is up; the next attempt asks on."""
     pause, polls = FIRST_PAUSE_SECONDS, Polls(context, claim.lease)
     while True:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(context.stopping.wait(), pause)
-            raise Stopping
+        await polls.wait(pause)
         pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
         try:
             result = await provider.poll(job_id)

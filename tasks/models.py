@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 
 import structlog
@@ -18,7 +17,7 @@ from providers.media import HEAD_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
-from tasks.attempt import Stopping, attempt, discard, patiently
+from tasks.attempt import attempt, discard, patiently
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
 from tasks.results import IMAGE_LIMIT_BYTES, fetch_model, fetch_preview
@@ -114,9 +113,7 @@ async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress
             if result.state is PollState.DONE:
                 return result
             progress.set(ModelStage.GENERATING, result.progress)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(context.stopping.wait(), pause)
-            raise Stopping
+        await polls.wait(pause)
         pause = min(pause * PAUSE_GROWTH, longest)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from db import jobs
 from db.jobs import Lease, LeaseLost
 from events.outcome import FailureCode
 from providers.protocol import ProviderError
-from tasks.attempt import patiently
+from tasks.attempt import Stopping, patiently
 from tasks.worker_context import WorkerContext
 
 REFUSED_POLLS = 5
@@ -62,12 +63,18 @@ async def submit_once(context: WorkerContext, lease: Lease, submit: Callable[[],
 
 
 class Polls:
-    """What becomes of an attempt whose polls fail. The job is paid for and goes on at the provider's meanwhile."""
+    """Asking after a job. It is paid for and goes on at the provider's, so that few polls that fail end an attempt."""
 
     def __init__(self, context: WorkerContext, lease: Lease) -> None:
         self._context = context
         self._lease = lease
         self._refused = 0
+
+    async def wait(self, seconds: float) -> None:
+        """Let the provider go on for a while; raises `Stopping` if this worker stops meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._context.stopping.wait(), seconds)
+            raise Stopping
 
     def answered(self) -> None:
         self._refused = 0
