@@ -549,28 +549,6 @@ async def test_a_job_that_is_done_without_a_picture_is_not_paid_again(service):
     assert (error.failure.code, error.failure.retryable, error.job_ended) == (F.BAD_OUTPUT, False, True)
 
 
-async def test_a_picture_is_asked_after_more_and_more_seldom(service, monkeypatch):
-    pauses, loop, sleep = [], asyncio.get_running_loop(), asyncio.sleep
-
-    async def no_sleep(seconds):
-        """No pauses but those that keep to the calls a second, and those of the stand-in, which has its own loop."""
-        if asyncio.get_running_loop() is not loop or seconds <= 1 / 20:
-            await sleep(seconds)
-        else:
-            pauses.append(seconds)
-
-    monkeypatch.setattr(asyncio, "sleep", no_sleep)
-    service.script.timeline = [*["RUN"] * 12, "DONE"]
-    async with made(TencentImages, service) as images:
-        await images.generate("a fox", 0)
-    assert len(pauses) == 13
-    assert 0.2 <= pauses[0] <= 1, "a picture that is there soon is had soon"
-    assert 4 <= pauses[-1] == pauses[-2] <= 10
-    growing = pauses[: pauses.index(pauses[-1]) + 1]
-    assert len(growing) > 3
-    assert growing == sorted(set(growing))
-
-
 @pytest.mark.parametrize(
     ("code", "expected"),
     [

@@ -150,7 +150,7 @@ async def test_a_picture_that_fails_at_the_provider(worker, service, code, meani
 
 @pytest.mark.parametrize(("code", "meaning"), [(code, meaning) for code, meaning, again in ONE_OF_EACH if not again])
 async def test_asking_after_a_picture_that_is_refused(worker, service, code, meaning):
-    service.fail(Fault("error", ASK, code=code))
+    service.fail(Fault("error", ASK, code=code, times=REFUSED_POLLS))
     request_id, job_id = await worker.draw()
     await assert_not_drawn(worker, request_id, job_id, code, meaning, 1)
     assert service.submits.total() == 1
@@ -240,6 +240,14 @@ async def test_a_job_is_asked_after_more_and_more_seldom(worker, service):
     assert job.queries < 10, "every 0.2 s, as at first, it would be 15"
 
 
+async def test_a_picture_is_asked_after_more_and_more_seldom(worker, service):
+    service.script = Script(job_seconds=5)
+    request_id, _ = await worker.draw()
+    assert kinds(await worker.ended(request_id, DRAWN))[ImageCompleted] == 1
+    (job,) = service.jobs.values()
+    assert job.queries < 8, "every 0.5 s, as at first, it would be 10"
+
+
 async def test_a_download_that_breaks_is_tried_again_without_another_submit(worker, service):
     service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
     request_id, job_id = await worker.make(picture())
@@ -258,7 +266,7 @@ async def test_a_picture_whose_download_breaks_is_not_drawn_again(worker, servic
 
 
 async def test_a_provider_that_is_away_for_a_while(worker, service):
-    service.fail(Fault("drop_before", QUERY, times=9))
+    service.fail(Fault("drop_before", QUERY, times=6))
     request_id, job_id = await worker.make(picture())
     events = await worker.ended(request_id, MADE)
     assert kinds(events)[ModelCompleted] == 1
