@@ -76,8 +76,8 @@ class RedisBackend(BroadcastBackend):
                 if message["type"] == "message":
                     # What is no text is none of ours, and must not end the listening.
                     return Event(message["channel"].decode(), message["data"].decode(errors="replace"))
-            except (RedisError, OSError, AttributeError) as error:
-                # redis-py has no writer any more where its connection is closed while it subscribes.
+            except (RedisError, OSError, AttributeError, RuntimeError) as error:
+                # The last two are redis-py's where its connection is closed while it subscribes or is asked.
                 was_connected = self.connected
                 await self._lost(error)
                 if was_connected and self._channels:

@@ -21,13 +21,11 @@ SUBMIT, QUERY = "SubmitTextToImageJob", "QueryTextToImageJob"
 UNDER_WAY, DONE = ["RUN"], ["DONE"]
 
 
-@pytest.fixture(params=["embedded", "served"])
+@pytest.fixture
 def program(request: pytest.FixtureRequest, tmp_path: Path, tencent: Tencent) -> Iterator[Program]:
     quick = {"LEASE_SECONDS": "2", "SWEEP_SECONDS": "0.5", "SHUTDOWN_SECONDS": "2", "IMAGE_TIMEOUT_SECONDS": "6"}
     services = {**tencent.settings, "IMAGE_PROVIDER": "tencent"}
-    with running(
-        tmp_path, {**servers(request, request.param), **services, **quick}, served=request.param == "served"
-    ) as (program):
+    with running(tmp_path, {**servers(request, "served"), **services, **quick}, served=True) as program:
         yield program
 
 
@@ -45,7 +43,7 @@ async def killed(program: Program, tencent: Tencent, timeline: list[str]) -> Non
 
 async def stopped(program: Program, tencent: Tencent, timeline: list[str]) -> None:
     """Stop it with SIGTERM instead, while a call hangs for longer than the grace."""
-    process = program.worker if program.served else program.api
+    process = program.worker
     assert process is not None
     process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(process.wait, 20) == 0

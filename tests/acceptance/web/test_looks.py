@@ -20,8 +20,7 @@ from tests.acceptance.web.test_page import ask_for, expect_model, make, status
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, NARROW])
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "light"), (NARROW, "dark")])
 async def test_every_state_can_be_used_by_everyone(
     embedded: Program, browser: Browser, width: int, scheme: str
 ) -> None:
