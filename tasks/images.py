@@ -83,15 +83,13 @@ async def _submit(context: WorkerContext, claim: ImageClaim, provider: ImageJobs
 
 async def _poll(context: WorkerContext, claim: ImageClaim, provider: ImageJobs, job_id: str) -> ImageResult:
     """Ask after the job until its picture is there, or the attempt's time is up; the next attempt asks on."""
-    pause, polls = FIRST_PAUSE_SECONDS, Polls(context, claim.lease)
+    polls = Polls(context, claim.lease, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH)
     while True:
-        await polls.wait(pause)
-        pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
+        await polls.wait()
         try:
             result = await provider.poll(job_id)
         except ProviderError as error:
             await polls.failed(error)
-            pause = max(pause, error.retry_after or 0)
         else:
             polls.answered()
             if result is not None:

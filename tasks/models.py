@@ -100,21 +100,18 @@ async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImag
 
 
 async def _poll(context: WorkerContext, claim: ModelClaim, job_id: str, progress: Progress) -> ModelPoll:
-    longest = context.settings.poll_seconds
-    pause, polls = min(FIRST_PAUSE_SECONDS, longest), Polls(context, claim.lease)
+    polls = Polls(context, claim.lease, FIRST_PAUSE_SECONDS, context.settings.poll_seconds, PAUSE_GROWTH)
     while True:
         try:
             result = await context.models.poll(job_id)
         except ProviderError as error:
             await polls.failed(error)
-            pause = max(pause, error.retry_after or 0)
         else:
             polls.answered()
             if result.state is PollState.DONE:
                 return result
             progress.set(ModelStage.GENERATING, result.progress)
-        await polls.wait(pause)
-        pause = min(pause * PAUSE_GROWTH, longest)
+        await polls.wait()
 
 
 def _chosen(files: tuple[ProviderFile, ...]) -> ProviderFile:

@@ -63,18 +63,25 @@ async def submit_once(context: WorkerContext, lease: Lease, submit: Callable[[],
 
 
 class Polls:
-    """Asking after a job. It is paid for and goes on at the provider's, so that few polls that fail end an attempt."""
+    """Asking after a job. It is paid for and goes on at the provider's, so that few polls that fail end an attempt.
 
-    def __init__(self, context: WorkerContext, lease: Lease) -> None:
+    The pauses, in seconds, grow by `growth` from `first` to `longest`.
+    """
+
+    def __init__(self, context: WorkerContext, lease: Lease, first: float, longest: float, growth: float) -> None:
         self._context = context
         self._lease = lease
+        self._pause = min(first, longest)
+        self._longest = longest
+        self._growth = growth
         self._refused = 0
 
-    async def wait(self, seconds: float) -> None:
+    async def wait(self) -> None:
         """Let the provider go on for a while; raises `Stopping` if this worker stops meanwhile."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._context.stopping.wait(), seconds)
+            await asyncio.wait_for(self._context.stopping.wait(), self._pause)
             raise Stopping
+        self._pause = min(self._pause * self._growth, self._longest)
 
     def answered(self) -> None:
         self._refused = 0
@@ -86,3 +93,4 @@ class Polls:
         self._refused += error.failure.code is FailureCode.PROVIDER_MISCONFIGURED
         if error.job_ended or not (error.failure.retryable or 0 < self._refused < REFUSED_POLLS):
             raise error
+        self._pause = max(self._pause, error.retry_after or 0)
