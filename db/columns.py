@@ -1,4 +1,8 @@
-"""Column types that mean the same on SQLite and on MySQL or MariaDB."""
+"""Column types that mean the same on SQLite and on MySQL or MariaDB.
+
+What `load_dialect_impl` gives is made once: SQLAlchemy remembers what it works out for a type by the instance, and asks
+for this one with every list of ids.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in MYSQL else DateTime())
+        return dialect.type_descriptor(_MYSQL_DATETIME if dialect.name in MYSQL else _DATETIME)
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
@@ -72,10 +76,12 @@ class Identifier(TypeDecorator[str]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(String(40, collation="ascii_bin" if dialect.name in MYSQL else None))
+        return dialect.type_descriptor(_MYSQL_IDENTIFIER if dialect.name in MYSQL else _IDENTIFIER)
 
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
         return value if value is None or value.isascii() else ""
 
 
 MYSQL = frozenset({"mysql", "mariadb"})
+_DATETIME, _MYSQL_DATETIME = DateTime(), mysql.DATETIME(fsp=6)
+_IDENTIFIER, _MYSQL_IDENTIFIER = String(40), String(40, collation="ascii_bin")

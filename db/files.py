@@ -23,7 +23,7 @@ def request_folder(request_id: str) -> str:
 
 def claim_folder(request_id: str, subject_id: str, token: str) -> str:
     """The prefix of one claim's files: no other claim writes there. `subject_id` is the image's or the model's."""
-    return f"{request_folder(request_id)}{subject_id}/{token}/"
+    return f"{request_folder(request_id)}{subject_id}-{token}/"
 
 
 async def give_up(transaction: Transaction, *prefixes: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import Select, Update, bindparam, case, select, update
 
 from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, columns_to_take, end, lock_request_of, take
-from db.log import Entry, append, append_all, lock_requests_of_jobs, task_updated
-from db.records import Image, Request, encode_failure
+from db.log import Entry, append, append_all, lock_request_of_job, task_updated
+from db.records import Image, RequestHead, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
 from db.session import Database, Transaction
 from db.slots import next_job
-from db.tables import generated_images, image_generation_jobs
+from db.tables import generated_images, generation_requests, image_generation_jobs
 from events.clock import utc_now
 from events.outcome import Failure
 from events.status import IMAGE_MOVES, ImageStatus, JobStatus, RequestStatus
@@ -35,17 +36,25 @@ class ImageClaim:
     submit_begun: bool
 
 
-_DRAWINGS = (
-    select(
-        *columns_to_take(image_generation_jobs, image_generation_jobs.c.image_id),
-        generated_images.c.index.label("image_index"),
-        generated_images.c.prompt,
-        generated_images.c.status.label("image_status"),
+@cache
+def _drawings(lock: bool) -> Select[Any]:
+    """Jobs with their images and their requests' heads; with `lock`, those of which nobody has locked anything."""
+    head = generation_requests.c
+    query = (
+        select(
+            *columns_to_take(image_generation_jobs, image_generation_jobs.c.image_id),
+            generated_images.c.index.label("image_index"),
+            generated_images.c.prompt,
+            generated_images.c.status.label("image_status"),
+            head.user_id,
+            head.status.label("request_status"),
+            head.last_event_sequence,
+        )
+        .join(generated_images, generated_images.c.id == image_generation_jobs.c.image_id)
+        .join(generation_requests, head.id == image_generation_jobs.c.request_id)
+        .where(image_generation_jobs.c.id.in_(bindparam("job_ids", expanding=True)))
     )
-    .join(generated_images, generated_images.c.id == image_generation_jobs.c.image_id)
-    .where(image_generation_jobs.c.id.in_(bindparam("job_ids", expanding=True)))
-    .order_by(image_generation_jobs.c.id)
-)
+    return query.with_for_update(skip_locked=True) if lock else query
 
 
 Told = defaultdict[str, list[EventData]]
@@ -71,10 +80,12 @@ async def claim(
         chosen = job_id if most is None else await next_job(transaction, image_generation_jobs, most)
         if chosen is None:
             return None
-        requests = await lock_requests_of_jobs(transaction, image_generation_jobs, [chosen])
-        told = Told(list)
-        claims = await _claim(transaction, requests, [chosen], lease_seconds, seconds, told)
-        await _tell(transaction, requests, told)
+        request = await lock_request_of_job(transaction, image_generation_jobs, chosen)
+        if request is None:
+            return None
+        rows, told = (await transaction.execute(_drawings(lock=False), {"job_ids": [chosen]})).all(), Told(list)
+        claims = await _claim(transaction, rows, lease_seconds, seconds, told)
+        await _tell(transaction, {request.id: request}, told)
     return claims.get(chosen)
 
 
@@ -89,35 +100,32 @@ async def complete(database: Database, drawn: Drawn) -> None:
 async def write_together(
     database: Database, lease_seconds: float, seconds: float, items: Sequence[str | Drawn]
 ) -> dict[int, ImageClaim | None]:
-    """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them."""
+    """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them.
+
+    It waits for no lock, so it may take those of jobs together with those of their requests.
+    """
     job_ids = [item if isinstance(item, str) else item.claim.lease.job_id for item in items]
     async with database.transaction() as transaction:
-        requests = await lock_requests_of_jobs(transaction, image_generation_jobs, job_ids, wait=False)
-        told = Told(list)
-        drawn = [item for item in items if isinstance(item, Drawn) and item.claim.lease.request_id in requests]
+        rows = (await transaction.execute(_drawings(lock=True), {"job_ids": job_ids})).all()
+        requests = {
+            row.request_id: RequestHead(row.request_id, row.user_id, row.request_status, row.last_event_sequence)
+            for row in rows
+        }
+        locked, told = {row.id: row for row in rows}, Told(list)
+        drawn = [item for item in items if isinstance(item, Drawn) and item.claim.lease.job_id in locked]
         await _complete(transaction, drawn, told)
-        wanted = [item for item in items if isinstance(item, str)]
-        claims = await _claim(transaction, requests, wanted, lease_seconds, seconds, told)
+        wanted = dict.fromkeys(item for item in items if isinstance(item, str) and item in locked)
+        claims = await _claim(transaction, [locked[job_id] for job_id in wanted], lease_seconds, seconds, told)
         await _tell(transaction, requests, told)
     written: dict[int, ImageClaim | None] = {items.index(item): None for item in drawn}
     # Of messages of the same job, the first one has it.
-    return written | {items.index(job_id): claim for job_id, claim in claims.items()}
+    return written | {items.index(job_id): claims.get(job_id) for job_id in wanted}
 
 
 async def _claim(
-    transaction: Transaction,
-    requests: Mapping[str, Request],
-    job_ids: Sequence[str],
-    lease_seconds: float,
-    seconds: float,
-    told: Told,
-) -> dict[str, ImageClaim | None]:
-    """Claim those of the jobs whose requests are locked here; None for one that is not to be done."""
-    if not (requests and job_ids):
-        return {}
-    rows = [
-        row for row in await transaction.execute(_DRAWINGS, {"job_ids": list(job_ids)}) if row.request_id in requests
-    ]
+    transaction: Transaction, rows: Sequence[Any], lease_seconds: float, seconds: float, told: Told
+) -> dict[str, ImageClaim]:
+    """Claim those of the jobs that are to be done; their requests are locked here."""
     leases = await take(transaction, image_generation_jobs, rows, lease_seconds, seconds)
     taken = [row for row in rows if row.id in leases]
     begun = [row for row in taken if row.image_status is ImageStatus.PENDING]
@@ -125,7 +133,7 @@ async def _claim(
         await _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
     for row in begun:
         told[row.request_id].append(ImageGenerating(row.subject_id, row.image_index, row.prompt))
-    claims = {
+    return {
         row.id: ImageClaim(
             leases[row.id],
             row.subject_id,
@@ -136,7 +144,6 @@ async def _claim(
         )
         for row in taken
     }
-    return {row.id: claims.get(row.id) for row in rows}
 
 
 async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told) -> None:
@@ -149,7 +156,7 @@ async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told
         [item.claim.image_id for item in drawn],
         ImageStatus.GENERATING,
         ImageStatus.COMPLETED,
-        key=case({item.claim.image_id: item.key for item in drawn}, value=generated_images.c.id),
+        [item.key for item in drawn],
         completed_at=now,
         failure=None,
     )
@@ -235,17 +242,35 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
 
 
 async def _move(
-    transaction: Transaction, image_ids: Sequence[str], old: ImageStatus, new: ImageStatus, **values: Any
+    transaction: Transaction,
+    image_ids: Sequence[str],
+    old: ImageStatus,
+    new: ImageStatus,
+    keys: Sequence[str] = (),
+    **values: Any,
 ) -> None:
     if new not in IMAGE_MOVES[old]:
         raise AssertionError(f"images {image_ids}: {old} to {new}")
+    values |= {f"image_{n}": image_id for n, image_id in enumerate(image_ids[: len(keys)])}
+    values |= {f"key_{n}": key for n, key in enumerate(keys)}
     result = await transaction.execute(
-        update(generated_images)
-        .where(generated_images.c.id.in_(image_ids), generated_images.c.status == old)
-        .values(status=new, **values)
+        _moving(len(keys)), {"image_ids": list(image_ids), "old": old, "status": new, **values}
     )
     if result.rowcount != len(image_ids):
         raise LeaseLost(", ".join(image_ids))
+
+
+@cache
+def _moving(keys: int) -> Update:
+    """Sets the columns for which there are parameters, and the key of `image_0` to `key_0` and so on."""
+    columns = generated_images.c
+    statement = update(generated_images).where(
+        columns.id.in_(bindparam("image_ids", expanding=True)), columns.status == bindparam("old")
+    )
+    pairs = [
+        (columns.id == bindparam(f"image_{n}"), bindparam(f"key_{n}", type_=columns.key.type)) for n in range(keys)
+    ]
+    return statement.values(key=case(*pairs)) if pairs else statement
 
 
 _STATUSES = select(generated_images.c.request_id, generated_images.c.status).where(
@@ -253,7 +278,7 @@ _STATUSES = select(generated_images.c.request_id, generated_images.c.status).whe
 )
 
 
-async def _tell(transaction: Transaction, requests: Mapping[str, Request], told: Told) -> None:
+async def _tell(transaction: Transaction, requests: Mapping[str, RequestHead], told: Told) -> None:
     """Tell of images that began and ended, and of the requests whose last ones these were."""
     ended = [
         request_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Select, SmallInteger, Table, bindparam, func, insert, select, update
 
-from db.records import Request, columns_of
+from db.records import Request, RequestHead, columns_of
 from db.session import Database, Transaction
 from db.tables import events, generation_requests
 from events.clock import utc_now
@@ -40,7 +40,10 @@ _MOVE = (
         selected_image_index=func.coalesce(
             bindparam("selected", type_=SmallInteger), generation_requests.c.selected_image_index
         ),
-        last_event_sequence=generation_requests.c.last_event_sequence + bindparam("count"),
+        # Of what was appended just before, so that one statement serves requests that were told different numbers.
+        last_event_sequence=select(func.max(events.c.sequence))
+        .where(events.c.request_id == generation_requests.c.id)
+        .scalar_subquery(),
         updated_at=bindparam("now"),
     )
 )
@@ -50,46 +53,34 @@ _MOVE = (
 class Entry:
     """What a transaction tells of a locked request, in order, and the status to which it moves, if it does."""
 
-    request: Request
+    request: RequestHead
     data: Sequence[EventData]
     status: RequestStatus | None = None
     selected_image_index: int | None = None
 
 
 async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
-    """Take the lock of a request's row until the transaction ends. Every verb takes it before any other lock."""
-    return (await lock_requests(transaction, [request_id])).get(request_id)
+    """Take the lock of a request's row until the transaction ends. Every verb that waits takes it before any other."""
+    row = (await transaction.execute(_LOCK, {"request_id": request_id})).first()
+    return None if row is None else Request(*row)
 
 
-async def lock_requests(
-    transaction: Transaction, request_ids: Collection[str], *, wait: bool = True
-) -> dict[str, Request]:
-    """The same for several: those that are there and, without `wait`, not locked by somebody else."""
-    rows = await transaction.execute(_lock_requests(wait), {"request_ids": list(request_ids)})
-    return {row.id: Request(*row) for row in rows}
+async def lock_request_of_job(transaction: Transaction, jobs: Table, job_id: str) -> Request | None:
+    """The same for the request of a job. What is read of the job before may be out of date when the lock is there."""
+    row = (await transaction.execute(_lock_of_job(jobs), {"job_id": job_id})).first()
+    return None if row is None else Request(*row)
 
 
-async def lock_requests_of_jobs(
-    transaction: Transaction, jobs: Table, job_ids: Collection[str], *, wait: bool = True
-) -> dict[str, Request]:
-    """The same for the requests of jobs. What is read of a job before it may be out of date when they are there."""
-    rows = await transaction.execute(_lock_requests_of_jobs(jobs, wait), {"job_ids": list(job_ids)})
-    return {row.id: Request(*row) for row in rows}
+def _locking(request_id: Any) -> Select[Any]:
+    return select(*REQUEST_COLUMNS).where(generation_requests.c.id == request_id).with_for_update()
 
 
-@cache
-def _lock_requests(wait: bool) -> Select[Any]:
-    return _locking(bindparam("request_ids", expanding=True), wait)
+_LOCK = _locking(bindparam("request_id"))
 
 
 @cache
-def _lock_requests_of_jobs(jobs: Table, wait: bool) -> Select[Any]:
-    return _locking(select(jobs.c.request_id).where(jobs.c.id.in_(bindparam("job_ids", expanding=True))), wait)
-
-
-def _locking(request_ids: Any, wait: bool) -> Select[Any]:
-    query = select(*REQUEST_COLUMNS).where(generation_requests.c.id.in_(request_ids))
-    return query.with_for_update(skip_locked=not wait)
+def _lock_of_job(jobs: Table) -> Select[Any]:
+    return _locking(select(jobs.c.request_id).where(jobs.c.id == bindparam("job_id")).scalar_subquery())
 
 
 async def append(
@@ -127,17 +118,16 @@ async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> date
         }
         for event in told
     ]
-    if rows:
-        await transaction.execute(_INSERT, rows)
-        transaction.told += told
-    alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None, int], list[str]] = defaultdict(list)
+    await transaction.execute(_INSERT, rows)
+    transaction.told += told
+    alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None], list[str]] = defaultdict(list)
     for entry in entries:
         old, new = entry.request.status, entry.status or entry.request.status
         if new is not old and new not in REQUEST_MOVES[old]:
             raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
-        alike[old, new, entry.selected_image_index, len(entry.data)].append(entry.request.id)
-    for (old, new, selected, count), request_ids in alike.items():
-        values = {"old_status": old, "new_status": new, "selected": selected, "count": count, "now": now}
+        alike[old, new, entry.selected_image_index].append(entry.request.id)
+    for (old, new, selected), request_ids in alike.items():
+        values = {"old_status": old, "new_status": new, "selected": selected, "now": now}
         result = await transaction.execute(_MOVE, {"request_ids": request_ids, **values})
         if result.rowcount != len(request_ids):
             raise IllegalMove(f"not all of {request_ids} were {old} under their own locks")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, new_job, take
-from db.log import append, lock_requests_of_jobs, task_updated
+from db.log import append, lock_request_of_job, task_updated
 from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned
@@ -126,9 +126,9 @@ async def claim(
         chosen = job_id if most is None else await next_job(transaction, jobs, most)
         if chosen is None:
             return None
-        requests = await lock_requests_of_jobs(transaction, jobs, [chosen])
+        request = await lock_request_of_job(transaction, jobs, chosen)
         row = (await transaction.execute(query.where(jobs.c.id == chosen))).first()
-        if row is None or row.request_id not in requests:
+        if request is None or row is None:
             return None
         lease = (await take(transaction, jobs, [row], lease_seconds, seconds)).get(chosen)
         if lease is None:
@@ -139,7 +139,7 @@ async def claim(
             )
             await append(
                 transaction,
-                requests[row.request_id],
+                request,
                 ModelGenerating(row.subject_id, row.image_index),
                 status=RequestStatus.MODEL_GENERATING,
             )

@@ -20,15 +20,21 @@ def new_id(prefix: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestHead:
+    """What events are appended to."""
+
     id: str
     user_id: str
+    status: RequestStatus
+    last_event_sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Request(RequestHead):
     original_prompt: str
     prompt: str
     optimize_prompt: bool
-    status: RequestStatus
     selected_image_index: int | None
-    last_event_sequence: int
     created_at: datetime
     updated_at: datetime
 

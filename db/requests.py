@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
@@ -127,8 +127,8 @@ async def _insert(transaction: Transaction, news: Sequence[NewRequest], max_atte
             created_at=now,
             updated_at=now,
         )
-        fields = {name: getattr(request, name) for name in Request.__slots__}
-        requests.append(fields | {"idempotency_key": new.idempotency_key})
+        values = {field.name: getattr(request, field.name) for field in fields(Request)}
+        requests.append(values | {"idempotency_key": new.idempotency_key})
         made.append((request, []))
         for index, prompt in enumerate(new.variants):
             image_id, job_id = new_id("img"), new_id("job")

@@ -129,6 +129,7 @@ def _engine(url: str, isolation_level: Any) -> AsyncEngine:
         pool_use_lifo=True,
         # Every transaction here ends by itself: another rollback would be one more round trip each.
         pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
         connect_args={"connect_timeout": 5, "charset": "utf8mb4", "init_command": GIVE_UP},
     )
     event.listen(engine.sync_engine, "checkin", _note_use)

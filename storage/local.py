@@ -94,9 +94,11 @@ class LocalStorage:
         return Stored(key, byte_size, sha256)
 
     def _settle(self, key: str, incoming: Path, path: Path) -> None:
+        """Give the file its name, so that it outlives a power cut."""
+        changed = [path.parent]
         for attempt in range(ATTEMPTS):
             try:
-                self._make_folder(path.parent)
+                changed += self._make_folder(path.parent)
                 _link(incoming, path)
                 break
             except FileNotFoundError:  # another file's deletion has just taken the empty folder away
@@ -106,12 +108,15 @@ class LocalStorage:
                 if path.is_symlink() or path.exists():
                     raise AlreadyStored(errno.EEXIST, "A key is never used twice", key) from None
                 raise
-        with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
-            _sync_folder(path.parent)
+        # At the end: the first sync writes most of what the others would.
+        for folder in changed:
+            with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
+                _sync_folder(folder)
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make the folder and those above it, so that they outlive a power cut; raises where one is a link."""
+    def _make_folder(self, folder: Path) -> list[Path]:
+        """Make the folder and those above it; returns the folders that have a new one. Raises where one is a link."""
         self._root.mkdir(parents=True, exist_ok=True)
+        changed = []
         for way in self._ways(folder):
             try:
                 way.mkdir()
@@ -119,7 +124,8 @@ class LocalStorage:
                 if not stat.S_ISDIR(way.lstat().st_mode):
                     raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(way)) from None
             else:
-                _sync_folder(way.parent)
+                changed.append(way.parent)
+        return changed
 
     def _ways(self, folder: Path) -> list[Path]:
         """The folders from below the root down to this one."""
