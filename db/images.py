@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Update, bindparam, case, select, update
+from sqlalchemy import bindparam, case, select, update
 
 from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, columns_to_take, end, lock_request_of, take
 from db.log import Entry, append, append_all, lock_request_of_job, task_updated
@@ -17,6 +17,7 @@ from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
 from db.session import Database, Transaction
 from db.slots import next_job
+from db.statements import Prepared
 from db.tables import generated_images, generation_requests, image_generation_jobs
 from events.clock import utc_now
 from events.outcome import Failure
@@ -37,7 +38,7 @@ class ImageClaim:
 
 
 @cache
-def _drawings(lock: bool) -> Select[Any]:
+def _drawings(lock: bool) -> Prepared:
     """Jobs with their images and their requests' heads; with `lock`, those of which nobody has locked anything."""
     head = generation_requests.c
     query = (
@@ -54,7 +55,7 @@ def _drawings(lock: bool) -> Select[Any]:
         .join(generation_requests, head.id == image_generation_jobs.c.request_id)
         .where(image_generation_jobs.c.id.in_(bindparam("job_ids", expanding=True)))
     )
-    return query.with_for_update(skip_locked=True) if lock else query
+    return Prepared(query.with_for_update(skip_locked=True) if lock else query)
 
 
 Told = defaultdict[str, list[EventData]]
@@ -83,7 +84,7 @@ async def claim(
         request = await lock_request_of_job(transaction, image_generation_jobs, chosen)
         if request is None:
             return None
-        rows, told = (await transaction.execute(_drawings(lock=False), {"job_ids": [chosen]})).all(), Told(list)
+        rows, told = await transaction.read(_drawings(lock=False).bind({"job_ids": [chosen]})), Told(list)
         claims = await _claim(transaction, rows, lease_seconds, seconds, told)
         await _tell(transaction, {request.id: request}, told)
     return claims.get(chosen)
@@ -106,7 +107,7 @@ async def write_together(
     """
     job_ids = [item if isinstance(item, str) else item.claim.lease.job_id for item in items]
     async with database.transaction() as transaction:
-        rows = (await transaction.execute(_drawings(lock=True), {"job_ids": job_ids})).all()
+        rows = await transaction.read(_drawings(lock=True).bind({"job_ids": job_ids}))
         requests = {
             row.request_id: RequestHead(row.request_id, row.user_id, row.request_status, row.last_event_sequence)
             for row in rows
@@ -130,7 +131,7 @@ async def _claim(
     taken = [row for row in rows if row.id in leases]
     begun = [row for row in taken if row.image_status is ImageStatus.PENDING]
     if begun:
-        await _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
+        _move(transaction, [row.subject_id for row in begun], ImageStatus.PENDING, ImageStatus.GENERATING)
     for row in begun:
         told[row.request_id].append(ImageGenerating(row.subject_id, row.image_index, row.prompt))
     return {
@@ -151,7 +152,7 @@ async def _complete(transaction: Transaction, drawn: Sequence[Drawn], told: Told
         return
     now = utc_now()
     await end(transaction, *(item.claim.lease for item in drawn), status=JobStatus.COMPLETED)
-    await _move(
+    _move(
         transaction,
         [item.claim.image_id for item in drawn],
         ImageStatus.GENERATING,
@@ -178,7 +179,7 @@ async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
     async with database.transaction() as transaction:
         request = await lock_request_of(transaction, claim.lease)
         await end(transaction, claim.lease, status=JobStatus.FAILED, failure=failure)
-        await _move(
+        _move(
             transaction, [claim.image_id], ImageStatus.GENERATING, ImageStatus.FAILED, failure=encode_failure(failure)
         )
         told = Told(list, {request.id: [ImageFailed(claim.image_id, claim.index, failure.message)]})
@@ -215,7 +216,7 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
                 f"Only a failed image is generated again, and this one is {image.status}.",
                 ("input", "imageId"),
             )
-        await _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
+        _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
         job_id = (await transaction.connection.scalars(select(jobs.c.id).where(jobs.c.image_id == image_id))).one()
         await transaction.execute(
             update(jobs)
@@ -234,14 +235,14 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
         ended = request.status in (RequestStatus.IMAGE_COMPLETED, RequestStatus.IMAGE_FAILED)
         if ended:
             pending = RequestStatus.IMAGE_PENDING
-            await append(transaction, request, task_updated(pending), status=pending)
+            append(transaction, request, task_updated(pending), status=pending)
         retried = Image(
             *(await transaction.execute(select(*IMAGE_COLUMNS).where(generated_images.c.id == image_id))).one()
         )
     return retried, str(job_id)
 
 
-async def _move(
+def _move(
     transaction: Transaction,
     image_ids: Sequence[str],
     old: ImageStatus,
@@ -253,15 +254,15 @@ async def _move(
         raise AssertionError(f"images {image_ids}: {old} to {new}")
     values |= {f"image_{n}": image_id for n, image_id in enumerate(image_ids[: len(keys)])}
     values |= {f"key_{n}": key for n, key in enumerate(keys)}
-    result = await transaction.execute(
-        _moving(len(keys)), {"image_ids": list(image_ids), "old": old, "status": new, **values}
+    transaction.write(
+        _moving(len(keys)).bind({"image_ids": image_ids, "old": old, "status": new, **values}),
+        len(image_ids),
+        LeaseLost(", ".join(image_ids)),
     )
-    if result.rowcount != len(image_ids):
-        raise LeaseLost(", ".join(image_ids))
 
 
 @cache
-def _moving(keys: int) -> Update:
+def _moving(keys: int) -> Prepared:
     """Sets the columns for which there are parameters, and the key of `image_0` to `key_0` and so on."""
     columns = generated_images.c
     statement = update(generated_images).where(
@@ -270,11 +271,13 @@ def _moving(keys: int) -> Update:
     pairs = [
         (columns.id == bindparam(f"image_{n}"), bindparam(f"key_{n}", type_=columns.key.type)) for n in range(keys)
     ]
-    return statement.values(key=case(*pairs)) if pairs else statement
+    return Prepared(statement.values(key=case(*pairs)) if pairs else statement)
 
 
-_STATUSES = select(generated_images.c.request_id, generated_images.c.status).where(
-    generated_images.c.request_id.in_(bindparam("request_ids", expanding=True))
+_STATUSES = Prepared(
+    select(generated_images.c.request_id, generated_images.c.status).where(
+        generated_images.c.request_id.in_(bindparam("request_ids", expanding=True))
+    )
 )
 
 
@@ -287,7 +290,7 @@ async def _tell(transaction: Transaction, requests: Mapping[str, RequestHead], t
     ]
     statuses: defaultdict[str, list[ImageStatus]] = defaultdict(list)
     if ended:
-        for request_id, image_status in await transaction.execute(_STATUSES, {"request_ids": ended}):
+        for request_id, image_status in await transaction.read(_STATUSES.bind({"request_ids": ended})):
             statuses[request_id].append(image_status)
     entries = []
     for request_id, events in told.items():
@@ -299,4 +302,4 @@ async def _tell(transaction: Transaction, requests: Mapping[str, RequestHead], t
         else:
             entries.append(Entry(request, events))
     if entries:
-        await append_all(transaction, entries)
+        append_all(transaction, entries)

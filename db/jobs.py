@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, Update, and_, bindparam, func, or_, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, Table, and_, bindparam, func, or_, select, tuple_, update
 
 from db import slots
 from db.due import come, due, has_come, is_due
@@ -21,6 +21,7 @@ from db.files import claim_folder, give_up
 from db.log import lock_request
 from db.records import Request, encode_failure
 from db.session import Database, Transaction
+from db.statements import Prepared
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
 from events.status import JobStatus
@@ -116,9 +117,8 @@ async def take(
     if ready:
         expires = now + timedelta(seconds=lease_seconds)
         values = {"now": now, "token": token, "expires": expires, "deadline": deadline}
-        result = await transaction.execute(_taking(table), {"job_ids": list(leases), **values})
         # Nobody else claims, cancels or retries a job while its request is locked.
-        assert result.rowcount == len(leases)
+        transaction.write(_taking(table).bind({"job_ids": list(leases), **values}), len(leases))
     for row in silent:
         lease = await _take_over(transaction, table, row, now, lease_seconds)
         if lease is not None:
@@ -132,8 +132,8 @@ def _lease(table: Table, row: Any, token: str, attempt: int, deadline: datetime)
 
 
 @cache
-def _taking(table: Table) -> Update:
-    return (
+def _taking(table: Table) -> Prepared:
+    return Prepared(
         update(table)
         .where(table.c.id.in_(bindparam("job_ids", expanding=True)), table.c.status == JobStatus.PENDING)
         .values(
@@ -226,7 +226,7 @@ async def forget_submit(database: Database, lease: Lease) -> None:
 
 
 async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failure: Failure | None = None) -> None:
-    """Write the end of jobs of one table; raises `LeaseLost` for any of them, and the transaction is to be given up."""
+    """Write the end of jobs of one table; the transaction raises `LeaseLost` for any of them, and is given up."""
     values = {
         "held": [(lease.job_id, lease.token) for lease in leases],
         "job_ids": [lease.job_id for lease in leases],
@@ -234,16 +234,15 @@ async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failu
         "why": encode_failure(failure) if failure else None,
         "now": utc_now(),
     }
-    result = await transaction.execute(_ending(leases[0].table), values)
-    if result.rowcount != len(leases):
-        raise LeaseLost(", ".join(lease.job_id for lease in leases))
+    lost = LeaseLost(", ".join(lease.job_id for lease in leases))
+    transaction.write(_ending(leases[0].table).bind(values), len(leases), lost)
     if failure is not None and failure.code in MAY_HAVE_STORED:
         await give_up(transaction, *(lease.folder for lease in leases))
 
 
 @cache
-def _ending(table: Table) -> Update:
-    return (
+def _ending(table: Table) -> Prepared:
+    return Prepared(
         update(table)
         .where(
             # MySQL finds rows by the id alone, not by the pair.

@@ -9,10 +9,11 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, SmallInteger, Table, bindparam, func, insert, select, update
+from sqlalchemy import SmallInteger, Table, bindparam, func, insert, select, update
 
 from db.records import Request, RequestHead, columns_of
 from db.session import Database, Transaction
+from db.statements import Prepared
 from db.tables import events, generation_requests
 from events.clock import utc_now
 from events.hub import Head
@@ -28,8 +29,8 @@ class IllegalMove(Exception):
 
 
 _COLUMNS = ("request_id", "sequence", "data", "occurred_at")
-_INSERT = insert(events)
-_MOVE = (
+_INSERT = Prepared(insert(events))
+_MOVE = Prepared(
     update(generation_requests)
     .where(
         generation_requests.c.id.in_(bindparam("request_ids", expanding=True)),
@@ -61,29 +62,29 @@ class Entry:
 
 async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
     """Take the lock of a request's row until the transaction ends. Every verb that waits takes it before any other."""
-    row = (await transaction.execute(_LOCK, {"request_id": request_id})).first()
-    return None if row is None else Request(*row)
+    rows = await transaction.read(_LOCK.bind({"request_id": request_id}))
+    return Request(*rows[0]) if rows else None
 
 
 async def lock_request_of_job(transaction: Transaction, jobs: Table, job_id: str) -> Request | None:
     """The same for the request of a job. What is read of the job before may be out of date when the lock is there."""
-    row = (await transaction.execute(_lock_of_job(jobs), {"job_id": job_id})).first()
-    return None if row is None else Request(*row)
+    rows = await transaction.read(_lock_of_job(jobs).bind({"job_id": job_id}))
+    return Request(*rows[0]) if rows else None
 
 
-def _locking(request_id: Any) -> Select[Any]:
-    return select(*REQUEST_COLUMNS).where(generation_requests.c.id == request_id).with_for_update()
+def _locking(request_id: Any) -> Prepared:
+    return Prepared(select(*REQUEST_COLUMNS).where(generation_requests.c.id == request_id).with_for_update())
 
 
 _LOCK = _locking(bindparam("request_id"))
 
 
 @cache
-def _lock_of_job(jobs: Table) -> Select[Any]:
+def _lock_of_job(jobs: Table) -> Prepared:
     return _locking(select(jobs.c.request_id).where(jobs.c.id == bindparam("job_id")).scalar_subquery())
 
 
-async def append(
+def append(
     transaction: Transaction,
     request: Request,
     *data: EventData,
@@ -91,7 +92,7 @@ async def append(
     selected_image_index: int | None = None,
 ) -> Request:
     """Append events to a locked request, and move its status with them if one is given; returns it as it is then."""
-    now = await append_all(transaction, [Entry(request, data, status, selected_image_index)])
+    now = append_all(transaction, [Entry(request, data, status, selected_image_index)])
     return replace(
         request,
         status=status or request.status,
@@ -101,7 +102,7 @@ async def append(
     )
 
 
-async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
+def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
     """The same for several requests, each of them once; returns when it happened."""
     now = utc_now()
     told = [
@@ -118,7 +119,6 @@ async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> date
         }
         for event in told
     ]
-    await transaction.execute(_INSERT, rows)
     transaction.told += told
     alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None], list[str]] = defaultdict(list)
     for entry in entries:
@@ -126,11 +126,15 @@ async def append_all(transaction: Transaction, entries: Sequence[Entry]) -> date
         if new is not old and new not in REQUEST_MOVES[old]:
             raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
         alike[old, new, entry.selected_image_index].append(entry.request.id)
+    transaction.write(_INSERT.bind(*rows))
     for (old, new, selected), request_ids in alike.items():
-        values = {"old_status": old, "new_status": new, "selected": selected, "now": now}
-        result = await transaction.execute(_MOVE, {"request_ids": request_ids, **values})
-        if result.rowcount != len(request_ids):
-            raise IllegalMove(f"not all of {request_ids} were {old} under their own locks")
+        transaction.write(
+            _MOVE.bind(
+                {"request_ids": request_ids, "old_status": old, "new_status": new, "selected": selected, "now": now}
+            ),
+            len(request_ids),
+            IllegalMove(f"not all of {request_ids} were {old} under their own locks"),
+        )
     return now
 
 

@@ -97,7 +97,7 @@ async def select_image(
             insert(model_generation_jobs), new_job(job_id, request_id, max_attempts, now) | {"model_id": model.id}
         )
         pending = RequestStatus.MODEL_PENDING
-        request = await append(transaction, request, task_updated(pending), status=pending, selected_image_index=index)
+        request = append(transaction, request, task_updated(pending), status=pending, selected_image_index=index)
     return request, model, job_id
 
 
@@ -137,7 +137,7 @@ async def claim(
             await _move(
                 transaction, row.subject_id, row.model_status, ModelStatus.GENERATING, stage=ModelStage.GENERATING
             )
-            await append(
+            append(
                 transaction,
                 request,
                 ModelGenerating(row.subject_id, row.image_index),
@@ -169,7 +169,7 @@ async def report_progress(
         )
         if result.rowcount != 1:
             raise LeaseLost(claim.lease.job_id)
-        await append(transaction, request, ModelProgress(claim.model_id, progress, stage, estimated))
+        append(transaction, request, ModelProgress(claim.model_id, progress, stage, estimated))
 
 
 async def complete(
@@ -196,7 +196,7 @@ async def complete(
         )
         glb = next(file.key for file in files if file.format is ModelFormat.GLB)
         done = RequestStatus.MODEL_COMPLETED
-        await append(
+        append(
             transaction, request, ModelCompleted(claim.model_id, glb, preview_key, now), task_updated(done), status=done
         )
 
@@ -222,9 +222,7 @@ async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:
             failure=encode_failure(failure),
         )
         failed = RequestStatus.MODEL_FAILED
-        await append(
-            transaction, request, ModelFailed(claim.model_id, failure.message), task_updated(failed), status=failed
-        )
+        append(transaction, request, ModelFailed(claim.model_id, failure.message), task_updated(failed), status=failed)
 
 
 def _name(prompt: str) -> str:

@@ -17,6 +17,7 @@ from db.log import REQUEST_COLUMNS, append, lock_request, task_updated
 from db.records import Image, Request, columns_of, new_id
 from db.refusal import Refusal, Refused
 from db.session import Database, Transaction
+from db.statements import Prepared
 from db.tables import (
     generated_images,
     generation_requests,
@@ -83,7 +84,7 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
     try:
         async with database.transaction() as transaction:
             await check_quota(transaction, new.user_id, limit)
-            return (await _insert(transaction, [new], max_attempts))[0]
+            return _insert(transaction, [new], max_attempts)[0]
     except (IntegrityError, Refused):
         # The same key came twice at once: the second one may meet the limit that the first has reached.
         if new.idempotency_key is None:
@@ -106,11 +107,11 @@ async def create_together(
                 free[new.user_id] = free.get(new.user_id, 0) - 1
             if free is None or free[new.user_id] >= 0:
                 found.append(position)
-        made = await _insert(transaction, [news[position] for position in found], max_attempts) if found else []
+        made = _insert(transaction, [news[position] for position in found], max_attempts) if found else []
     return dict(zip(found, made, strict=True))
 
 
-async def _insert(transaction: Transaction, news: Sequence[NewRequest], max_attempts: int) -> list[Created]:
+def _insert(transaction: Transaction, news: Sequence[NewRequest], max_attempts: int) -> list[Created]:
     now = utc_now()
     requests, images, jobs = [], [], []
     made: list[Created] = []
@@ -141,11 +142,11 @@ async def _insert(transaction: Transaction, news: Sequence[NewRequest], max_atte
         (generated_images, images),
         (image_generation_jobs, jobs),
     ):
-        await transaction.execute(_INSERTS[table], rows)
+        transaction.write(_INSERTS[table].bind(*rows))
     return made
 
 
-_INSERTS = {table: insert(table) for table in (generation_requests, generated_images, image_generation_jobs)}
+_INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, generated_images, image_generation_jobs)}
 
 
 async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
@@ -228,7 +229,7 @@ async def cancel(database: Database, user_id: str, request_id: str) -> Request:
             )
             .values(status=ModelStatus.CANCELLED, stage=None)
         )
-        return await append(transaction, request, task_updated(RequestStatus.CANCELLED), status=RequestStatus.CANCELLED)
+        return append(transaction, request, task_updated(RequestStatus.CANCELLED), status=RequestStatus.CANCELLED)
 
 
 async def remove(database: Database, user_id: str, request_id: str) -> str:

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import CursorResult, Executable, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -19,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from db.statements import Bound, Outcome, Send, in_one_trip, one_by_one
 from events.bus import Deleted, Happened, Message
 from events.types import RequestEvent
 
@@ -50,13 +52,50 @@ class _SQLiteConnection(sqlite3.Connection):
 
 
 class Transaction:
-    """A connection within a transaction, and what is to be broadcast when it is committed."""
+    """A connection within a transaction, and what is to be broadcast when it is committed.
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    What is written (`write`) goes with the next statement whose answer somebody waits for, or with what else is written
+    before the commit, in one round trip.
+    """
+
+    def __init__(self, connection: AsyncConnection, send: Send) -> None:
         self.connection = connection
-        self.execute = connection.execute
         self.told: list[RequestEvent] = []
         self.deleted: list[str] = []
+        self._send = send
+        self._unsent: list[_Write] = []
+
+    def write(self, statement: Bound, rows: int | None = None, otherwise: Exception | None = None) -> None:
+        """Have a statement executed in its turn. Unless it then finds so many `rows`, `otherwise` is raised."""
+        self._unsent.append(_Write(statement, rows, otherwise))
+
+    async def read(self, statement: Bound) -> Sequence[Any]:
+        """The rows of a query, after all that was written before it."""
+        return (await self._flush(statement))[-1].rows
+
+    async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
+        """Execute what is made for this one time, by way of SQLAlchemy."""
+        await self.flush()
+        return await self.connection.execute(statement, parameters)
+
+    async def flush(self) -> None:
+        if self._unsent:
+            await self._flush()
+
+    async def _flush(self, *last: Bound) -> list[Outcome]:
+        writes, self._unsent = self._unsent, []
+        outcomes = await self._send(self.connection, *(write.statement for write in writes), *last)
+        for write, outcome in zip(writes, outcomes, strict=False):
+            if write.rows not in (None, outcome.rowcount):
+                raise write.otherwise or AssertionError(f"{outcome.rowcount} rows, not {write.rows}")
+        return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    statement: Bound
+    rows: int | None
+    otherwise: Exception | None
 
 
 class Database:
@@ -71,9 +110,11 @@ class Database:
             event.listen(self._writing.sync_engine, "begin", _begin_immediate)
             # SQLite has one writer; waiting here is calmer than its busy handler.
             self._turn: contextlib.AbstractAsyncContextManager[Any] = asyncio.Lock()
+            self._send: Send = one_by_one
         else:
             self._writing = _engine(url, isolation_level="READ COMMITTED")
             self._turn = contextlib.nullcontext()
+            self._send = in_one_trip
         self._reading = _engine(url, isolation_level="AUTOCOMMIT")
 
     @property
@@ -84,9 +125,10 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         async with self._turn, self._writing.connect() as connection:
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, self._send)
             async with connection.begin():
                 yield transaction
+                await transaction.flush()
         if transaction.told:
             self._publish(Happened(tuple(transaction.told)))
         for request_id in transaction.deleted:

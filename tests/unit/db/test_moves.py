@@ -97,7 +97,7 @@ async def test_a_request_makes_legal_moves_only(database: Database):
             async with database.transaction() as transaction:
                 request = await lock_request(transaction, request_id)
                 assert request is not None
-                await append(transaction, request, task_updated(new), status=new)
+                append(transaction, request, task_updated(new), status=new)
         assert (await request_of(database, request_id)).status is (new if legal else old)
 
 
@@ -108,7 +108,7 @@ async def test_an_image_makes_legal_moves_only(database: Database):
         await write(database, generated_images, image.id, status=old)
         with contextlib.nullcontext() if new in IMAGE_MOVES[old] else pytest.raises(AssertionError):
             async with database.transaction() as transaction:
-                await images._move(transaction, [image.id], old, new)
+                images._move(transaction, [image.id], old, new)
         found = await row(database, generated_images, id=image.id)
         assert found.status is (new if new in IMAGE_MOVES[old] else old)
 
