@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+from pathlib import Path
 
 import structlog
 import uvloop
@@ -20,7 +21,7 @@ from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
 
-NICENESS = 5
+NICENESS = 10
 """How far the worker stands back: where an API shares the machine, people wait for the API."""
 
 log = structlog.get_logger(__name__)
@@ -33,11 +34,19 @@ def work(names: tuple[str, ...]) -> int:
     if not names or not set(names) <= set(QUEUES):
         raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
     configure(configured)
-    os.nice(NICENESS)
+    _stand_back()
     # Told to stop while it starts, it is cancelled: there is nothing to be given back.
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, contextlib.suppress(asyncio.CancelledError):
         runner.run(_work(names))
     return 0
+
+
+def _stand_back() -> None:
+    os.nice(NICENESS)
+    # Linux weighs sessions against each other, and the processes of one by their niceness (sched(7), autogroup).
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 async def _work(names: tuple[str, ...]) -> None:

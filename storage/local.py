@@ -11,6 +11,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from secrets import token_hex
 from threading import Event
@@ -87,14 +88,24 @@ class LocalStorage:
             self._make_folder(self._incoming)
             incoming = self._incoming / token_hex(16)
             try:
-                byte_size, sha256 = _write(incoming, source, stop)
-                self._settle(key, incoming, path)
+                with incoming.open("xb", buffering=0) as file:
+                    byte_size, sha256 = _write(file, source, stop)
+                    changed = self._settle(key, incoming, path)
+                    try:
+                        # Once it has its name: most file systems then write all that is new in one go.
+                        os.fsync(file.fileno())
+                    except OSError:
+                        self._delete(path)
+                        raise
             finally:
                 incoming.unlink(missing_ok=True)
+            for folder in changed:
+                with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
+                    _sync_folder(folder)
         return Stored(key, byte_size, sha256)
 
-    def _settle(self, key: str, incoming: Path, path: Path) -> None:
-        """Give the file its name, so that it outlives a power cut."""
+    def _settle(self, key: str, incoming: Path, path: Path) -> list[Path]:
+        """Give the file its name; returns the folders that must be synced for it to outlive a power cut."""
         changed = [path.parent]
         for attempt in range(ATTEMPTS):
             try:
@@ -108,23 +119,21 @@ class LocalStorage:
                 if path.is_symlink() or path.exists():
                     raise AlreadyStored(errno.EEXIST, "A key is never used twice", key) from None
                 raise
-        # At the end: the first sync writes most of what the others would.
-        for folder in changed:
-            with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
-                _sync_folder(folder)
+        return changed
 
     def _make_folder(self, folder: Path) -> list[Path]:
         """Make the folder and those above it; returns the folders that have a new one. Raises where one is a link."""
-        self._root.mkdir(parents=True, exist_ok=True)
         changed = []
         for way in self._ways(folder):
             try:
-                way.mkdir()
-            except FileExistsError:
-                if not stat.S_ISDIR(way.lstat().st_mode):
-                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(way)) from None
-            else:
+                found = way.lstat()
+            except FileNotFoundError:
+                self._root.mkdir(parents=True, exist_ok=True)
+                way.mkdir(exist_ok=True)
                 changed.append(way.parent)
+            else:
+                if not stat.S_ISDIR(found.st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(way))
         return changed
 
     def _ways(self, folder: Path) -> list[Path]:
@@ -190,7 +199,9 @@ class LocalStorage:
             self._sweep_incoming()
             probe = self._incoming / token_hex(16)
             try:
-                _write(probe, b"\0" * 4096, Event())
+                with probe.open("xb", buffering=0) as file:
+                    _write(file, b"\0" * 4096, Event())
+                    os.fsync(file.fileno())
             finally:
                 probe.unlink(missing_ok=True)
 
@@ -222,17 +233,15 @@ def _advice(root: Path, error: OSError) -> str:
     return f"STORAGE_DIR: {root} cannot be used: {error.strerror or error}; mend what it lies in, or set another folder"
 
 
-def _write(path: Path, source: Path | bytes, stop: Event) -> tuple[int, str]:
-    """Write and sync a new file; returns its size in bytes and its SHA-256."""
+def _write(file: FileIO, source: Path | bytes, stop: Event) -> tuple[int, str]:
+    """Write a file; returns its size in bytes and its SHA-256."""
     digest = hashlib.sha256()
     byte_size = 0
-    with path.open("xb", buffering=0) as file:
-        for chunk in _chunks(source):
-            if stop.is_set():
-                raise threads.Stopped
-            digest.update(chunk)
-            byte_size += _write_all(file.write, chunk)
-        os.fsync(file.fileno())
+    for chunk in _chunks(source):
+        if stop.is_set():
+            raise threads.Stopped
+        digest.update(chunk)
+        byte_size += _write_all(file.write, chunk)
     return byte_size, digest.hexdigest()
 
 

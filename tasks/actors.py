@@ -17,7 +17,8 @@ dramatiq.set_broker(queues)
 
 @dramatiq.actor(broker=queues, queue_name=IMAGES)
 async def generate_image(job_id: str) -> None:
-    await images.generate(current(), job_id, generate_image.message(job_id))
+    context, message = current(), generate_image.message(job_id)
+    await context.places.begin(lambda leave: images.generate(context, job_id, message, leave))
 
 
 @dramatiq.actor(broker=queues, queue_name=MODELS)

@@ -12,6 +12,7 @@ from events.outcome import FailureCode
 from providers.protocol import ImageJobs, ImageResult, ProviderError
 from tasks.attempt import attempt, discard, patiently
 from tasks.pictures import EXTENSIONS, check_picture
+from tasks.places import Leave
 from tasks.results import fetch_image
 from tasks.submit import Asked, Polls, check_not_lost, submit_once
 from tasks.worker_context import WorkerContext
@@ -20,8 +21,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.5, 5.0, 1.5
 ASKED = Asked("image provider", "a picture", "Retry the image")
 
 
-async def generate(context: WorkerContext, job_id: str, message: Message[None]) -> None:
+async def generate(context: WorkerContext, job_id: str, message: Message[None], drawn: Leave) -> None:
     """Do an image job, if it is to be done and nobody else has it. `message` is what sends it again.
+
+    Calls `drawn` when the provider has given the picture, which is then still to be kept.
 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
@@ -40,7 +43,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     done = await attempt(
         context,
         claim.lease,
-        lambda: _draw(context, claim),
+        lambda: _draw(context, claim, drawn),
         lambda failure: images.fail(context.database, claim, failure),
         message,
     )
@@ -50,7 +53,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))
 
 
-async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
+async def _draw(context: WorkerContext, claim: ImageClaim, drawn: Leave) -> None:
     result = await _result(context, claim)
     if result.content is not None:
         content = result.content
@@ -58,6 +61,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim) -> None:
         content = await fetch_image(context.settings, context.images, result.url)
     else:
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
+    drawn()
     kind = await asyncio.to_thread(check_picture, content)
     key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
     await context.storage.put(key, content, kind)

@@ -76,6 +76,8 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
     finally:
         set_current(None)
         set_event_loop_thread(None)
+        # Of `dramatiq tasks`, which has stopped the actors alone.
+        await context.places.empty(GRACE * context.settings.shutdown_seconds)
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
         await context.images.aclose()
@@ -84,13 +86,18 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
 
 async def _stop(worker: Worker, context: WorkerContext) -> None:
     context.stopping.set()
-    stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
+    stopped = asyncio.create_task(_stopped(worker, context))
     done, _ = await asyncio.wait({stopped}, timeout=GRACE * context.settings.shutdown_seconds)
     if not done:
         log.info("giving back the jobs that are not finished", jobs=len(context.in_hand))
         for task in tuple(context.in_hand):
             task.cancel()
         await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+
+
+async def _stopped(worker: Worker, context: WorkerContext) -> None:
+    await asyncio.to_thread(worker.stop)
+    await context.places.empty()
 
 
 async def _beat(resources: Resources, slots: dict[str, int]) -> None:

@@ -13,8 +13,11 @@ from db.session import Database
 from providers.protocol import ImageProvider, ModelProvider
 from settings import Settings
 from storage import Storage
+from tasks.places import Places
 from tasks.resources import Resources
 
+BEGUN_PER_PLACE = 3
+"""For each picture that is being drawn, two may be on their way to the storage."""
 PATIENCE_SECONDS = 0.1
 """Images of one request are drawn by several workers: none has its lock for longer than a transaction takes."""
 
@@ -59,6 +62,11 @@ class WorkerContext:
             return None
 
         return GroupCommit(partial(images.write_together, self.database, *seconds), alone, PATIENCE_SECONDS)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where images are drawn."""
+        return Places(BEGUN_PER_PLACE * self.settings.image_concurrency)
 
     @property
     def storage(self) -> Storage:

@@ -103,7 +103,7 @@ async def context(tmp_path: Path) -> AsyncIterator[WorkerContext]:
 
 
 async def work(context: WorkerContext, job_id: str) -> None:
-    await generate(context, job_id, generate_image.message(job_id))
+    await generate(context, job_id, generate_image.message(job_id), lambda: None)
 
 
 async def test_a_commit_whose_answer_is_lost_keeps_the_picture(context: WorkerContext):
