@@ -42,7 +42,7 @@ def creators(folder: Path) -> None:
 def workers(folder: Path) -> None:
     path = folder / "targets/maquette.json"
     target = json.loads(path.read_text())
-    api, worker = target["processes"]
+    api, worker, *_ = target["processes"]
     _head("workers", "images a second", "CPU ms an image", "MariaDB ms an image")
     for count in WORKERS:
         named = [worker | {"name": f"worker-{number}"} for number in range(count)]

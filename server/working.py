@@ -21,7 +21,7 @@ from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
 
-NICENESS = 10
+NICENESS = 15
 """How far the worker stands back: where an API shares the machine, people wait for the API."""
 
 log = structlog.get_logger(__name__)
