@@ -217,7 +217,7 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
                 ("input", "imageId"),
             )
         _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
-        job_id = (await transaction.connection.scalars(select(jobs.c.id).where(jobs.c.image_id == image_id))).one()
+        job_id = (await transaction.execute(select(jobs.c.id).where(jobs.c.image_id == image_id))).scalar_one()
         await transaction.execute(
             update(jobs)
             .where(jobs.c.id == job_id, jobs.c.status == JobStatus.FAILED)

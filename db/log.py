@@ -28,7 +28,6 @@ class IllegalMove(Exception):
     """A verb tried a move that the table of legal moves does not have: a fault of the program."""
 
 
-_COLUMNS = ("request_id", "sequence", "data", "occurred_at")
 _INSERT = Prepared(insert(events))
 _MOVE = Prepared(
     update(generation_requests)

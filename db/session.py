@@ -28,10 +28,14 @@ POOL_SIZE = 16
 POOL_TIMEOUT_SECONDS = 10
 IDLE_SECONDS = 0.25
 """A connection that was used so lately is not tried first: no database is down and up again within that."""
-# A process that is stopped, or whose machine is gone, amid a transaction keeps its locks until the server gives it up:
-# after hours, if it is not told otherwise. MySQL knows no limit for transactions alone, so there it is one for every
-# connection that is idle. Each server reads its own comment only.
-GIVE_UP = "SET SESSION /*!80000 wait_timeout = 30 */ /*M!100300 idle_transaction_timeout = 5 */"
+SESSION = (
+    # The driver escapes bytes by backslashes, whatever the server's mode says of them.
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+    # A process that is stopped, or whose machine is gone, amid a transaction keeps its locks until the server gives it
+    # up: after hours, if it is not told otherwise. MySQL knows no limit for transactions alone, so there it is one for
+    # every connection that is idle. Each server reads its own comment only.
+    "/*!80000 wait_timeout = 30 */ /*M!100300 idle_transaction_timeout = 5 */"
+)
 
 UNAVAILABLE = (OperationalError, InterfaceError, PoolTimeoutError, OSError)
 """What is raised where the database does not answer."""
@@ -55,7 +59,7 @@ class Transaction:
     """A connection within a transaction, and what is to be broadcast when it is committed.
 
     What is written (`write`) goes with the next statement whose answer somebody waits for, or with what else is written
-    before the commit, in one round trip.
+    before the commit, in one round trip. A statement on `connection` itself does not wait for it.
     """
 
     def __init__(self, connection: AsyncConnection, send: Send) -> None:
@@ -172,7 +176,7 @@ def _engine(url: str, isolation_level: Any) -> AsyncEngine:
         # Every transaction here ends by itself: another rollback would be one more round trip each.
         pool_reset_on_return=None,
         skip_autocommit_rollback=True,
-        connect_args={"connect_timeout": 5, "charset": "utf8mb4", "init_command": GIVE_UP},
+        connect_args={"connect_timeout": 5, "charset": "utf8mb4", "init_command": SESSION},
     )
     event.listen(engine.sync_engine, "checkin", _note_use)
     event.listen(engine.sync_engine, "checkout", _ping_if_idle)

@@ -22,8 +22,8 @@ Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Escape = Callable[[Any], str]
 
-TRIP_LENGTH = 1_000_000
-"""So many characters are sent at once, as by the driver itself: servers bound what they take."""
+TRIP_LENGTH = 250_000
+"""So many characters are sent at once, of four bytes at most: servers bound what they take."""
 
 
 @dataclass(slots=True)
@@ -79,12 +79,11 @@ async def one_by_one(connection: AsyncConnection, *statements: Bound) -> list[Ou
 
 async def in_one_trip(connection: AsyncConnection, *statements: Bound) -> list[Outcome]:
     """Send statements to MySQL together; none is executed after one that fails. Raises what SQLAlchemy raises."""
-    pooled = connection.sync_connection.connection if connection.sync_connection else None
-    driver = cast("Any", pooled).driver_connection
+    driver = cast("Any", connection.sync_connection).connection.driver_connection
     try:
         outcomes = [Outcome() for _ in statements]
         for trip in _trips(connection.dialect, driver.escape, statements):
-            async with driver.cursor() as cursor:
+            async with driver.cursor(connection.dialect.loaded_dbapi.Cursor) as cursor:
                 await cursor.execute(";".join(text for _, _, text in trip))
                 for number, (position, compiled, _) in enumerate(trip):
                     if number:
@@ -135,13 +134,21 @@ class _Value:
     name: str
     path: tuple[int, ...]
     processor: Processor
-    constant: Any
 
     def of(self, parameters: Parameters) -> Any:
-        value = parameters.get(self.name, self.constant)
+        value = parameters[self.name]
         for index in self.path:
             value = value[index]
         return value if self.processor is None else self.processor(value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    value: Any
+    processor: Processor
+
+    def of(self, _parameters: Parameters) -> Any:
+        return self.value if self.processor is None else self.processor(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +156,7 @@ class _Template:
     """A statement's text with a place for each value."""
 
     text: str
-    values: Sequence[_Value]
+    values: Sequence[_Value | _Constant]
 
     def filled(self, parameters: Parameters, escape: Escape) -> str:
         return self.text % tuple([escape(value.of(parameters)) for value in self.values])
@@ -176,7 +183,7 @@ class _Compiled:
         template = self._template(first)
         text = template.filled(first, escape)
         # The columns' names have no such word in them.
-        row = _Template(template.text.partition(" VALUES ")[2], template.values)
+        row = _Template(template.text.partition(" VALUES ")[2], template.values) if more else template
         for parameters in more:
             if len(text) > TRIP_LENGTH:
                 yield text
@@ -199,13 +206,16 @@ class _Compiled:
             for name, of_list in state.parameter_expansion.items()
             for number, place in enumerate(of_list)
         }
-        values = []
+        values: list[_Value | _Constant] = []
         for place in state.positiontup:
             name, path = places.get(place, (place, ()))
             kind = self._compiled.binds[name].type
             if isinstance(kind, TupleType):
                 path = divmod(path[0], len(kind.types))
                 kind = kind.types[path[1]]
-            constant = state.parameters[place] if name not in parameters else None
-            values.append(_Value(name, path, kind.dialect_impl(self._dialect).bind_processor(self._dialect), constant))
+            processor = kind.dialect_impl(self._dialect).bind_processor(self._dialect)
+            if name in parameters:
+                values.append(_Value(name, path, processor))
+            else:
+                values.append(_Constant(state.parameters[place], processor))
         return _Template(state.statement, values)

@@ -33,7 +33,7 @@ NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, err
 
 
 class LocalStorage:
-    """A folder. Its files never change: they are written elsewhere in it, synced, and then linked to their place."""
+    """A folder. Its files never change: they are written elsewhere in it, linked to their place, and synced."""
 
     def __init__(self, root: Path) -> None:
         self._name = root
@@ -95,7 +95,8 @@ class LocalStorage:
                         # Once it has its name: most file systems then write all that is new in one go.
                         os.fsync(file.fileno())
                     except OSError:
-                        self._delete(path)
+                        with suppress(StorageUnavailable):
+                            self._delete(path)
                         raise
             finally:
                 incoming.unlink(missing_ok=True)

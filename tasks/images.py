@@ -28,6 +28,8 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None], 
 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
+    if context.stopping.is_set():  # it waited for its place; the sweeper sends it again
+        return
     settings, most, seconds = context.settings, context.most_images, context.settings.image_timeout_seconds
     # With its message in hand: else the whole queue would be fetched and dropped while the database is away.
     claim = await patiently(

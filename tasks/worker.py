@@ -76,15 +76,15 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
     finally:
         set_current(None)
         set_event_loop_thread(None)
-        # Of `dramatiq tasks`, which has stopped the actors alone.
-        await context.places.empty(GRACE * context.settings.shutdown_seconds)
+        if not context.stopping.is_set():  # `dramatiq tasks` has stopped its worker itself
+            await _stop(None, context)
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
         await context.images.aclose()
         await context.models.aclose()
 
 
-async def _stop(worker: Worker, context: WorkerContext) -> None:
+async def _stop(worker: Worker | None, context: WorkerContext) -> None:
     context.stopping.set()
     stopped = asyncio.create_task(_stopped(worker, context))
     done, _ = await asyncio.wait({stopped}, timeout=GRACE * context.settings.shutdown_seconds)
@@ -95,8 +95,9 @@ async def _stop(worker: Worker, context: WorkerContext) -> None:
         await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
 
 
-async def _stopped(worker: Worker, context: WorkerContext) -> None:
-    await asyncio.to_thread(worker.stop)
+async def _stopped(worker: Worker | None, context: WorkerContext) -> None:
+    if worker is not None:
+        await asyncio.to_thread(worker.stop)
     await context.places.empty()
 
 

@@ -16,7 +16,7 @@ from db.statements import Prepared
 from db.tables import file_deletions, generated_images, generation_requests, users
 from events.clock import utc_now
 from events.status import ImageStatus, RequestStatus
-from tests.rows import create, request_of, rows
+from tests.rows import Told, create, empty, opened, request_of, rows
 from tests.waiting import until
 
 INSERT = Prepared(insert(users))
@@ -152,3 +152,21 @@ async def test_a_lost_connection_is_the_database_being_away(on_mariadb: Database
     assert is_unavailable(raised.value)
     async with on_mariadb.transaction() as transaction:
         assert await transaction.read(connection_id.bind({}))
+
+
+async def test_bytes_come_back_as_they_were_whatever_the_servers_mode(mariadb_url: str, told: Told):
+    """The columns of users' ids are bytes, and the driver escapes these by backslashes alone."""
+    async with opened(mariadb_url, told) as database:
+        async with database.reading() as connection:
+            [(mode,)] = await connection.exec_driver_sql("SELECT @@GLOBAL.sql_mode")
+            await connection.exec_driver_sql("SET GLOBAL sql_mode = 'NO_BACKSLASH_ESCAPES'")
+        try:
+            async with opened(mariadb_url, told) as later:
+                await empty(later)
+                name = "o'neil\\'); -- \\"
+                async with later.transaction() as transaction:
+                    transaction.write(INSERT.bind({"id": name, "created_at": utc_now()}))
+                assert [user.id for user in await rows(later, users)] == [name]
+        finally:
+            async with database.reading() as connection:
+                await connection.exec_driver_sql(f"SET GLOBAL sql_mode = '{mode}'")

@@ -265,6 +265,14 @@ async def test_a_worker_that_stops_gives_back_a_picture_that_is_under_way(studio
     assert painter.submits == [0]
 
 
+async def test_a_worker_that_stops_begins_no_picture_that_waited_for_its_place(context: WorkerContext):
+    _, job_ids = await create(context.database)
+    context.stopping.set()
+    await work(context, job_ids[0])
+    assert (await job_of(context, job_ids[0])).status is JobStatus.PENDING
+    assert context.images.asked == 0  # type: ignore[attr-defined]
+
+
 async def test_what_becomes_of_errors_in_asking_after_a_picture(studio: tuple[WorkerContext, Studio]):
     """One that passes is asked through; only a job that has ended, and may be tried again, is submitted anew."""
     context, painter = studio
