@@ -44,7 +44,10 @@ def test_the_whole_way_in_the_terminal(embedded: Program) -> None:
     mesh = trimesh.load_mesh(out / "model.stl")
     assert mesh.is_watertight
     assert max(mesh.extents) == pytest.approx(100, abs=0.01)
-    checked = subprocess.run([require("admesh"), out / "model.stl"], capture_output=True, text=True, check=True).stdout
+    # Some builds of admesh print what was left in memory, too.
+    checked = subprocess.run(
+        [require("admesh"), out / "model.stl"], capture_output=True, text=True, errors="replace", check=True
+    ).stdout
     for finding in ("Edges fixed", "Facets reversed", "Degenerate facets", "Facets added", "Facets removed"):
         assert re.search(rf"{finding}\s*:\s*0\b", checked), checked
 

@@ -8,12 +8,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import event, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db import images, jobs, requests, slots
 from db.images import Drawn
 from db.migrate import migrate
 from db.requests import NewRequest
 from db.session import Database
+from db.statements import Bound, Outcome
 from db.tables import image_generation_jobs as table
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
@@ -178,12 +180,19 @@ async def test_to_wait_for_a_slot_is_not_to_be_stuck(opened):
 async def test_without_a_limit_nothing_more_is_asked(opened):
     database = opened()
     (job_id,) = await created(database, "ada")
-    asked = []
-    event.listen(
-        database.engine.sync_engine, "before_cursor_execute", lambda *arguments: asked.append(arguments[2].upper())
-    )
+    prepared, executed, send = [], [], database._send
+
+    async def noted(connection: AsyncConnection, *statements: Bound) -> list[Outcome]:
+        prepared.extend(type(bound.prepared.clause).__name__ for bound in statements)
+        return await send(connection, *statements)
+
+    database._send = noted
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", lambda *arguments: executed.append(arguments[2].upper()))
     assert await claimed(database, None, job_id) is not None
-    assert [text.split()[0] for text in asked if not text.startswith("BEGIN")] == [
-        *("SELECT", "SELECT", "UPDATE"),  # the job, the request's lock, the lease
-        *("UPDATE", "INSERT", "UPDATE"),  # the image, its event, the request
+    assert prepared == [
+        *("Select", "Select", "Update"),  # the request's lock, the job, the lease
+        *("Update", "Insert", "Update"),  # the image, its event, the request
     ]
+    by_sqlalchemy = [text for text in executed if not text.startswith("BEGIN")]
+    assert len(by_sqlalchemy) == (len(prepared) if engine.dialect.name == "sqlite" else 0)

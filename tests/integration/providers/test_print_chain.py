@@ -32,7 +32,10 @@ def tool(name: str) -> str:
 
 def admesh_figures(stl: Path) -> dict[str, int]:
     """What admesh counts and mends, by its own names."""
-    output = subprocess.run([tool("admesh"), str(stl)], capture_output=True, text=True, check=True, timeout=120).stdout
+    # In the place of the file's kind, some builds of admesh print what was left in memory.
+    output = subprocess.run(
+        [tool("admesh"), str(stl)], capture_output=True, text=True, errors="replace", check=True, timeout=120
+    ).stdout
     return {name.strip(): int(count) for name, count in re.findall(r"^(\w[\w ]+?)\s*:\s+(-?\d+)", output, re.MULTILINE)}
 
 
