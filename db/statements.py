@@ -145,10 +145,9 @@ class _Value:
 @dataclass(frozen=True, slots=True)
 class _Constant:
     value: Any
-    processor: Processor
 
     def of(self, _parameters: Parameters) -> Any:
-        return self.value if self.processor is None else self.processor(self.value)
+        return self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,5 +216,6 @@ class _Compiled:
             if name in parameters:
                 values.append(_Value(name, path, processor))
             else:
-                values.append(_Constant(state.parameters[place], processor))
+                constant = state.parameters[place]
+                values.append(_Constant(constant if processor is None else processor(constant)))
         return _Template(state.statement, values)
