@@ -128,7 +128,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
-        async with self._turn, self._writing.connect() as connection:
+        async with self._turn, _connected(self._writing) as connection:
             transaction = Transaction(connection, self._send)
             async with connection.begin():
                 yield transaction
@@ -141,7 +141,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection on which each statement stands for itself."""
-        async with self._reading.connect() as connection:
+        async with _connected(self._reading) as connection:
             yield connection
 
     async def aclose(self) -> None:
@@ -152,6 +152,19 @@ class Database:
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error says that the database is away, rather than that a statement is wrong."""
     return isinstance(error, UNAVAILABLE) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    async with engine.connect() as connection:
+        # Before Python 3.12 `wait_for`, by which the driver connects and the pool waits, may swallow a cancellation
+        # (python/cpython#86296): a task that goes round for ever would then never end.
+        if task.cancelling() > before:
+            raise asyncio.CancelledError
+        yield connection
 
 
 def _engine(url: str, isolation_level: Any) -> AsyncEngine:

@@ -101,7 +101,8 @@ class Bus:
                 yield
                 # What is still in the outbox goes out, unless the bus is away.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._outbox.join(), 1)
+                    async with asyncio.timeout(1):
+                        await self._outbox.join()
             finally:
                 for task in tasks:
                     task.cancel()
@@ -143,7 +144,8 @@ class Bus:
         since = utc_now()
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), QUIET_SECONDS if self.connected else BLIND_SECONDS)
+                async with asyncio.timeout(QUIET_SECONDS if self.connected else BLIND_SECONDS):
+                    await self._look.wait()
             self._look.clear()
             started = utc_now()
             try:

@@ -107,7 +107,8 @@ async def patiently(step: Callable[[], Awaitable[T]], stopping: asyncio.Event | 
             await asyncio.sleep(DATABASE_PAUSE_SECONDS)
             continue
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopping.wait(), DATABASE_PAUSE_SECONDS)
+            async with asyncio.timeout(DATABASE_PAUSE_SECONDS):
+                await stopping.wait()
             return None
 
 
@@ -125,7 +126,8 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
                 await jobs.renew(context.database, lease, context.settings.lease_seconds)
             except LeaseLost:
                 lost = True
-                deadline.reschedule(asyncio.get_running_loop().time())
+                with contextlib.suppress(RuntimeError):  # it is over just now
+                    deadline.reschedule(asyncio.get_running_loop().time())
                 return
             except Exception as error:  # the next round tries again; nobody can claim meanwhile
                 log.warning("a lease could not be renewed", job=lease.job_id, error=str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,7 +84,6 @@ class Progress:
                 await self._wait_for_change()
 
     async def _wait_for_change(self) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._changed.wait()

@@ -44,7 +44,8 @@ class Sender:
         try:
             yield
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_idle.wait(), 1)
+                async with asyncio.timeout(1):
+                    await self._is_idle.wait()
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

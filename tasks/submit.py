@@ -79,7 +79,8 @@ class Polls:
     async def wait(self) -> None:
         """Let the provider go on for a while; raises `Stopping` if this worker stops meanwhile."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._context.stopping.wait(), self._pause)
+            async with asyncio.timeout(self._pause):
+                await self._context.stopping.wait()
             raise Stopping
         self._pause = min(self._pause * self._growth, self._longest)
 

@@ -27,8 +27,11 @@ from events.status import JobStatus
 from events.types import EventData, ImageCompleted, ImageFailed, ModelCompleted, ModelFailed
 from settings import Settings
 from tasks.actors import generate_image, generate_model, queues
+from tasks.broker import IMAGES
 from tasks.resources import Resources, open_resources
 from tasks.worker import working
+from tasks.worker_context import current
+from tests.waiting import until
 
 SECONDS = 60
 DRAWN = (ImageCompleted, ImageFailed)
@@ -51,15 +54,19 @@ class Bench:
 
     async def make(self, picture: bytes) -> tuple[str, str]:
         """Have a model made of a picture; returns the ids of its request and its job."""
-        claim = None
-        while claim is None:
-            # A message that is left of an earlier test may have the worker draw the picture first.
-            request, jobs = await self._created("a fox")
-            claim = await images.claim(self.database, jobs[0], 30, 30)
+        await self._at_rest()
+        request, jobs = await self._created("a fox")
+        claim = await images.claim(self.database, jobs[0], 30, 30)
+        assert claim is not None
         key = f"{claim.lease.folder}image.png"
         await self.resources.storage.put(key, picture, "image/png")
         await images.complete(self.database, Drawn(claim, key))
         return request.id, await self.select(request.id)
+
+    async def _at_rest(self) -> None:
+        """Wait until the worker is done with an earlier test's images: each calls for the next one that is due."""
+        sender, queue, places = self.resources.sender, queues.queues[IMAGES], current().places
+        await until(lambda: sender._is_idle.is_set() and not (places._jobs or queue.unfinished_tasks), SECONDS)
 
     async def redraw(self, request_id: str) -> None:
         """Retry a request's failed image."""
