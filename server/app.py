@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 
 from db.secrets import shared_secret
 from db.session import is_unavailable
@@ -31,7 +31,7 @@ from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
 from server.signals import on_stop
-from server.sockets import Sockets
+from server.sockets import Sockets, Upgrades
 from server.state import State
 from server.web import web_routes
 from storage.local import LocalStorage
@@ -73,7 +73,7 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
 
 async def end_streams(app: Starlette) -> None:
     """End every stream, so that the server can stop: it waits for open connections first."""
-    sockets: Sockets = app.state.endpoint.sockets
+    sockets: Sockets = app.state.sockets
     sockets.leave()
     app.state.hub.close()
     await sockets.wait_closed()
@@ -113,10 +113,9 @@ async def _may_read_file(request: Request, key: str) -> bool:
 def make_app(*, work: bool) -> Starlette:
     """The application, with a worker in its process if `work` is true."""
     configure(configured)
-    endpoint = Endpoint(configured.allowed_origins)
+    sockets = Sockets(configured.allowed_origins)
     routes = [
-        Route("/graphql", endpoint),
-        WebSocketRoute("/graphql", endpoint),
+        Route("/graphql", Endpoint()),
         Route("/requests/{id}/events", sse.Endpoint(sse.request_events), methods=["GET"]),
         Route("/events", sse.Endpoint(sse.events), methods=["GET"]),
         Route("/healthz", health.healthz),
@@ -131,6 +130,7 @@ def make_app(*, work: bool) -> Starlette:
         lifespan=partial(lifespan, work=work),
         middleware=[
             *([] if configured.authenticates else [Middleware(LocalHosts, public_url=configured.public_url)]),
+            Middleware(Upgrades, path="/graphql", serve=sockets.serve),
             Middleware(
                 CORSMiddleware,
                 allow_origins=configured.allowed_origins,
@@ -150,7 +150,7 @@ def make_app(*, work: bool) -> Starlette:
             Exception: _unexpected,
         },
     )
-    made.state.endpoint = endpoint
+    made.state.sockets = sockets
     return made
 
 

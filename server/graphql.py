@@ -28,7 +28,6 @@ from server.keys import KeysUnavailable
 from server.negotiation import Media, choose
 from server.parameters import Malformed, Parameters, decode, from_query, operation_of
 from server.places import Full
-from server.sockets import Sockets
 from server.state import State
 from server.streaming import HEADERS, Stream
 from server.web import graphiql
@@ -47,15 +46,9 @@ class Failure(Exception):
 
 
 class Endpoint:
-    """`/graphql`: GraphiQL for a browser, operations for a client, WebSockets for a subscriber."""
-
-    def __init__(self, allowed_origins: tuple[str, ...]) -> None:
-        self.sockets = Sockets(allowed_origins)
+    """`/graphql` over HTTP: GraphiQL for a browser, operations for a client."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self.sockets.serve(scope, receive, send)
-            return
         request = Request(scope, receive)
         response = graphiql() if _wants_page(request) else await _answer(request)
         await response(scope, receive, send)

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from server.app import end_streams, make_app
 from server.heads import HttpProtocol
 from server.signals import NUMBERS
+from server.upgraded import WebSocketProtocol
 from settings import SettingsError
 from tasks.actors import configured
 
@@ -65,6 +66,7 @@ def serve(host: str, port: int, *, work: bool) -> int:
     config = uvicorn.Config(
         app,
         http=HttpProtocol,
+        ws=WebSocketProtocol,
         log_config=None,
         access_log=False,
         ws_per_message_deflate=False,

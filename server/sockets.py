@@ -15,7 +15,7 @@ from weakref import WeakSet
 from graphql import GraphQLError, OperationType
 from msgspec import Meta, Struct
 from starlette.requests import HTTPConnection
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
@@ -35,7 +35,7 @@ from server.outlet import Outlet
 from server.parameters import Malformed, Parameters, decode, operation_of
 from server.places import Full, Place
 from server.state import State
-from server.transport import Line
+from server.transport import Line, forget_handshake
 
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
@@ -48,6 +48,8 @@ NO_PROTOCOL = 4406
 INIT_TIMEOUT = 4408
 TAKEN = 4409
 TOO_MANY_INITS = 4429
+HEADERS = (b"host", b"authorization")
+"""What is asked after of a handshake's headers once the connection is there."""
 REASON_BYTES = 123
 """What a close frame has room for."""
 CLOSING_SECONDS = 1.0
@@ -91,6 +93,22 @@ class Close(Exception):
         self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
+class Upgrades:
+    """Middleware that hands on the WebSockets of a path at once.
+
+    What comes after it is for HTTP; on the way of a WebSocket it would only stay in memory for as long as that is open.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, serve: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._serve = serve
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_ours = scope["type"] == "websocket" and scope["path"] == self._path
+        return (self._serve if is_ours else self._app)(scope, receive, send)
+
+
 class Sockets:
     """The WebSockets of this process."""
 
@@ -101,6 +119,8 @@ class Sockets:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not await self._accepted(WebSocket(scope, receive, send)):
             return
+        forget_handshake(receive)
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name in HEADERS]
         socket = Socket(scope, receive, send)
         self._open.add(socket)
         await socket.serve()
