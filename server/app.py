@@ -31,8 +31,9 @@ from server.links import Links
 from server.logs import configure
 from server.metrics import metrics
 from server.signals import on_stop
-from server.sockets import Sockets, Upgrades
+from server.sockets import Sockets
 from server.state import State
+from server.upgraded import Upgrades
 from server.web import web_routes
 from storage.local import LocalStorage
 from tasks.actors import configured, queues

@@ -15,7 +15,7 @@ from weakref import WeakSet
 from graphql import GraphQLError, OperationType
 from msgspec import Meta, Struct
 from starlette.requests import HTTPConnection
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 
@@ -35,7 +35,8 @@ from server.outlet import Outlet
 from server.parameters import Malformed, Parameters, decode, operation_of
 from server.places import Full, Place
 from server.state import State
-from server.transport import Line, forget_handshake
+from server.transport import Line
+from server.upgraded import forget_handshake
 
 PROTOCOL = "graphql-transport-ws"
 GOING_AWAY = 1001
@@ -91,22 +92,6 @@ class Close(Exception):
         self.code = code
         # A character cut in two is dropped.
         self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
-
-
-class Upgrades:
-    """Middleware that hands on the WebSockets of a path at once.
-
-    What comes after it is for HTTP; on the way of a WebSocket it would only stay in memory for as long as that is open.
-    """
-
-    def __init__(self, app: ASGIApp, path: str, serve: ASGIApp) -> None:
-        self._app = app
-        self._path = path
-        self._serve = serve
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        is_ours = scope["type"] == "websocket" and scope["path"] == self._path
-        return (self._serve if is_ours else self._app)(scope, receive, send)
 
 
 class Sockets:

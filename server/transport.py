@@ -18,14 +18,6 @@ ROOM = 64 << 10
 """So many bytes may wait in the transport, beside what the system keeps, before more waits elsewhere."""
 
 
-def forget_handshake(receive: Receive) -> None:
-    """Free what uvicorn keeps of a WebSocket's handshake after it, about 4 kB."""
-    protocol = getattr(receive, "__self__", None)
-    for name in ("request", "response"):
-        if hasattr(protocol, name):
-            setattr(protocol, name, None)
-
-
 class Line:
     """A client's connection. `framed` says that what is written to it is framed as this module's callers do it."""
 

@@ -1,12 +1,38 @@
-"""uvicorn's WebSockets, with less kept for each that is open."""
+"""WebSockets with less kept for each that is open than uvicorn and Starlette would."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+
+class Upgrades:
+    """Middleware that hands on the WebSockets of a path at once.
+
+    What comes after it is for HTTP; on the way of a WebSocket it would only stay in memory for as long as that is open.
+    """
+
+    def __init__(self, app: ASGIApp, path: str, serve: ASGIApp) -> None:
+        self._app = app
+        self._path = path
+        self._serve = serve
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_ours = scope["type"] == "websocket" and scope["path"] == self._path
+        return (self._serve if is_ours else self._app)(scope, receive, send)
+
+
+def forget_handshake(receive: Receive) -> None:
+    """Free what uvicorn keeps of a WebSocket's handshake after it, about 4 kB."""
+    protocol = getattr(receive, "__self__", None)
+    for name in ("request", "response"):
+        if hasattr(protocol, name):
+            setattr(protocol, name, None)
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
