@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import strawberry
-from graphql import DocumentNode
 
 from resolvers.loaders import make_loaders
 from schema import context as schema_context
@@ -18,11 +17,8 @@ from tasks.resources import Resources
 
 @dataclass(slots=True)
 class Context(schema_context.Context):
-    """`document` is what is executed."""
-
     resources: Resources
     optimizer: Optimizer
-    document: DocumentNode | None = None
 
 
 def make_context(

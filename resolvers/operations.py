@@ -10,9 +10,15 @@ from inspect import isawaitable
 from typing import Any
 
 import msgspec
-from graphql import ExecutionResult as GraphQLResult
-from graphql import Executor, GraphQLError, OperationType, create_source_event_stream, execute_subscription_event
-from strawberry.types.execution import ExecutionResult
+from graphql import (
+    ExecutionResult,
+    Executor,
+    GraphQLError,
+    OperationType,
+    create_source_event_stream,
+    execute_subscription_event,
+)
+from graphql import execute as graphql_execute
 
 from events.feed import Tell
 from events.follow import OfRequest, Topic
@@ -35,7 +41,6 @@ Result = dict[str, Any]
 class Operation:
     """A valid operation with its variables. Whether the variables fit shows when it is begun."""
 
-    text: str
     document: Document
     name: str | None
     type: OperationType
@@ -48,20 +53,23 @@ def prepare(text: str, name: str | None, variables: Mapping[str, Any] | None, li
     chosen = documents.choose(document, name)
     given = dict(variables or {})
     documents.check(schema.graphql, document, chosen, given, limits)
-    return Operation(text, document, chosen.name.value if chosen.name else None, chosen.operation, given)
+    return Operation(document, chosen.name.value if chosen.name else None, chosen.operation, given)
 
 
 async def execute(operation: Operation, context: Context, seconds: float) -> Result:
     """The result of a query or mutation, which may take so long; raises `Refused`."""
-    context.document = operation.document.node
+    # Strawberry's own `execute` makes a context and extensions anew for each operation, and would validate again.
+    result = graphql_execute(
+        schema.graphql,
+        operation.document.node,
+        context_value=context,
+        variable_values=operation.variables,
+        operation_name=operation.name,
+    )
     try:
         async with asyncio.timeout(seconds):
-            result = await schema.execute(
-                operation.text,
-                variable_values=operation.variables,
-                context_value=context,
-                operation_name=operation.name,
-            )
+            if isawaitable(result):
+                result = await result
     except TimeoutError:
         message = f"The operation took longer than {seconds:g} seconds and was given up. Try again soon."
         raise Refused(api_error(ErrorCode.UNAVAILABLE, message)) from None
@@ -83,7 +91,7 @@ async def subscribe(operation: Operation, context: Context) -> Subscribed:
     if isawaitable(source):
         source = await source
     if not isinstance(source, Source):
-        assert isinstance(source, GraphQLResult), "resolvers of subscriptions give sources"
+        assert isinstance(source, ExecutionResult), "resolvers of subscriptions give sources"
         raise Refused(*map(coded, source.errors or ()))
     return Subscribed(source.topic, _key(operation, context, source.topic), partial(_tell, operation, context))
 
@@ -131,7 +139,7 @@ def answer(errors: Collection[GraphQLError]) -> Result:
     return {"errors": [error.formatted for error in errors]}
 
 
-def _result(result: ExecutionResult | GraphQLResult) -> Result:
+def _result(result: ExecutionResult) -> Result:
     errors = [coded(error) for error in result.errors or ()]
     # What failed before any field was resolved is the request's fault: its variables do not fit.
     if result.data is None and any(error.path is None for error in errors):
