@@ -22,6 +22,7 @@ Parameters = Mapping[str, Any]
 Processor = Callable[[Any], Any] | None
 Escape = Callable[[Any], str]
 
+_NOTHING = object()
 TRIP_LENGTH = 250_000
 """So many characters are sent at once, of four bytes at most: servers bound what they take."""
 
@@ -127,27 +128,38 @@ def _trips(dialect: Dialect, escape: Escape, statements: Sequence[Bound]) -> Ite
     yield trip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Value:
-    """Where a value of a statement comes from: a parameter, an element of a list, or of a list of tuples."""
+    """Where a value of a statement comes from: a parameter, an element of a list, or of a list of tuples.
+
+    What it was last is kept as text: rows that are written together have much in common.
+    """
 
     name: str
     path: tuple[int, ...]
     processor: Processor
+    last: Any = _NOTHING
+    text: str = ""
 
-    def of(self, parameters: Parameters) -> Any:
+    def literal(self, parameters: Parameters, escape: Escape) -> str:
         value = parameters[self.name]
         for index in self.path:
             value = value[index]
-        return value if self.processor is None else self.processor(value)
+        if value is not self.last:
+            self.text = escape(value if self.processor is None else self.processor(value))
+            self.last = value
+        return self.text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Constant:
     value: Any
+    text: str | None = None
 
-    def of(self, _parameters: Parameters) -> Any:
-        return self.value
+    def literal(self, _parameters: Parameters, escape: Escape) -> str:
+        if self.text is None:
+            self.text = escape(self.value)
+        return self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +170,7 @@ class _Template:
     values: Sequence[_Value | _Constant]
 
     def filled(self, parameters: Parameters, escape: Escape) -> str:
-        return self.text % tuple([escape(value.of(parameters)) for value in self.values])
+        return self.text % tuple([value.literal(parameters, escape) for value in self.values])
 
 
 class _Compiled:
