@@ -6,7 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
+CACHED_HEADERS = 64
 PART = re.compile(r'(?:[^,"]|"(?:\\.|[^"\\])*"?)+')
 PARAMETER = re.compile(r'(?:[^;"]|"(?:\\.|[^"\\])*"?)+')
 
@@ -52,6 +54,7 @@ class Range:
         return 1 if self.type == "*/*" else 0
 
 
+@lru_cache(CACHED_HEADERS)
 def choose(accept: str | None, *, streams: bool) -> Media | None:
     """The media type that a client likes best, of those for streams or of all; None if it accepts none."""
     ranges = _ranges(accept or "*/*")
