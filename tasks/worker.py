@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import structlog
 from dramatiq import Middleware, Worker
-from dramatiq.asyncio import EventLoopThread, get_event_loop_thread, set_event_loop_thread
 from dramatiq.broker import Broker
 
 from db import workers
@@ -24,7 +24,8 @@ from tasks.broker import IMAGES, MODELS, QUEUES
 from tasks.resources import Resources, open_resources
 from tasks.scratch import remove_left
 from tasks.sweeper import sweeping
-from tasks.worker_context import WorkerContext, set_current
+from tasks.work_queue import WorkQueue
+from tasks.worker_context import WorkerContext, current, set_current
 
 WORKER_TIMEOUT_MILLISECONDS = 500
 GRACE = 0.75
@@ -35,69 +36,62 @@ FORGET_SECONDS = 300.0
 log = structlog.get_logger(__name__)
 
 
-class _HostLoop(EventLoopThread):
-    """Runs actors on a loop that is there already, where the database's connections belong."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        threading.Thread.__init__(self, daemon=True)
-        self.loop = loop
-        self.interrupt_check_ival = 60.0
-
-
 @asynccontextmanager
 async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncIterator[None]:
     """Do the jobs of the named queues while the block runs; then finish what is in hand, or give it back."""
     slots = {name: limits[name] for name in names}
     async with _hosting(resources, slots) as context:
-        worker = Worker(
-            queues, queues=set(slots), worker_threads=sum(slots.values()), worker_timeout=WORKER_TIMEOUT_MILLISECONDS
-        )
+        worker = Worker(queues, queues=set(slots), worker_threads=0, worker_timeout=WORKER_TIMEOUT_MILLISECONDS)
+        work_queue = WorkQueue(worker, asyncio.get_running_loop())
         worker.start()
         for name, count in slots.items():
             log.info(f"{name.removesuffix('s')} worker running", slots=count)
         try:
             yield
         finally:
-            await asyncio.shield(_stop(worker, context))
+            await asyncio.shield(_stop(worker, work_queue, context))
 
 
 @asynccontextmanager
 async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator[WorkerContext]:
-    """Make this loop the one on which actors run, with providers at hand."""
+    """Have what actors need at hand, on the loop on which they run."""
     context = WorkerContext(resources, image_provider(resources.settings), model_provider(resources.settings))
     most = {image_generation_jobs: context.most_images, model_generation_jobs: context.most_models}
     await patiently(lambda: keep_limits(resources.database, most))
     await remove_left(resources.settings.work_dir)
     beat = asyncio.create_task(_beat(resources, slots))
-    set_event_loop_thread(_HostLoop(asyncio.get_running_loop()))
     set_current(context)
     try:
         yield context
     finally:
         set_current(None)
-        set_event_loop_thread(None)
-        if not context.stopping.is_set():  # `dramatiq tasks` has stopped its worker itself
-            await _stop(None, context)
         beat.cancel()
         await asyncio.gather(beat, return_exceptions=True)
         await context.images.aclose()
         await context.models.aclose()
 
 
-async def _stop(worker: Worker | None, context: WorkerContext) -> None:
+async def _stop(worker: Worker, work_queue: WorkQueue, context: WorkerContext) -> None:
+    await _end_jobs(work_queue, context)
+    # Last: the consumers show Dramatiq that this worker lives, and put back what came too late.
+    stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
+    await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+
+
+async def _end_jobs(work_queue: WorkQueue, context: WorkerContext) -> None:
+    """Begin no more jobs, and finish those in hand, or give them back."""
     context.stopping.set()
-    stopped = asyncio.create_task(_stopped(worker, context))
-    done, _ = await asyncio.wait({stopped}, timeout=GRACE * context.settings.shutdown_seconds)
+    ended = asyncio.create_task(_ended(work_queue, context))
+    done, _ = await asyncio.wait({ended}, timeout=GRACE * context.settings.shutdown_seconds)
     if not done:
         log.info("giving back the jobs that are not finished", jobs=len(context.in_hand))
         for task in tuple(context.in_hand):
             task.cancel()
-        await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+        await asyncio.wait({ended}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
 
 
-async def _stopped(worker: Worker | None, context: WorkerContext) -> None:
-    if worker is not None:
-        await asyncio.to_thread(worker.stop)
+async def _ended(work_queue: WorkQueue, context: WorkerContext) -> None:
+    await work_queue.close()
     await context.places.empty()
 
 
@@ -125,18 +119,28 @@ class DramatiqCommand(Middleware):
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._work_queue: WorkQueue | None = None
         self._stack = contextlib.AsyncExitStack()
 
     def before_worker_boot(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002  # the signature is Dramatiq's
-        if get_event_loop_thread() is not None:
+        if isinstance(worker.work_queue, WorkQueue):
             return
         self._loop = asyncio.new_event_loop()
+        self._work_queue = WorkQueue(worker, self._loop)
         threading.Thread(target=self._loop.run_forever, name="actors", daemon=True).start()
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+        self._run(self._open())
+
+    def before_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002  # the signature is Dramatiq's
+        if self._work_queue is not None:
+            self._run(_end_jobs(self._work_queue, current()))
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:  # noqa: ARG002  # the signature is Dramatiq's
-        if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
+        if self._work_queue is not None:
+            self._run(self._stack.aclose())
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        assert self._loop is not None
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _open(self) -> None:
         resources = await self._stack.enter_async_context(open_resources(configured, queues, listen=False))
