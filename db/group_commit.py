@@ -16,9 +16,8 @@ Result = TypeVar("Result")
 LIMIT = 32
 """The most items of one transaction."""
 
-GATHERING_SECONDS = 0.003
-"""How long more is waited for before a transaction, unless there has been none for `QUIET_SECONDS`."""
 QUIET_SECONDS = 0.05
+"""Nothing more is waited for before a transaction where there has been none for so long."""
 
 log = structlog.get_logger(__name__)
 
@@ -36,17 +35,20 @@ class GroupCommit(Generic[Item, Result]):
     `together` writes items and returns their results by position. What it leaves out, as it would have to wait for
     somebody's lock, goes with the next transactions for `patience` seconds, and is then written `alone`, as is
     everything where `together` fails: so no item waits for the lock of another, and none fails for the fault of
-    another. Belongs to one event loop.
+    another. Where it is not quiet, `gathering` seconds are waited for company. Belongs to one event loop.
     """
 
     def __init__(
         self,
         together: Callable[[Sequence[Item]], Awaitable[Mapping[int, Result]]],
         alone: Callable[[Item], Awaitable[Result]],
+        *,
+        gathering: float,
         patience: float = 0.0,
     ) -> None:
         self._together = together
         self._alone = alone
+        self._gathering = gathering
         self._patience = patience
         self._waiting: list[_Waiting[Item, Result]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -67,7 +69,7 @@ class GroupCommit(Generic[Item, Result]):
         try:
             while self._waiting:
                 if loop.time() - self._ended_at < QUIET_SECONDS:
-                    await asyncio.sleep(GATHERING_SECONDS)
+                    await asyncio.sleep(self._gathering)
                 batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
                 patient_at = math.inf
                 results: Mapping[int, Result] = {}

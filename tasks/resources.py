@@ -20,6 +20,9 @@ from storage import Storage, open_storage
 from tasks.broker import Queues
 from tasks.sender import Sender
 
+GATHERING_SECONDS = 0.001
+"""Of requests: their users wait."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -37,6 +40,7 @@ class Resources:
         return GroupCommit(
             partial(requests.create_together, self.database, *limits),
             lambda new: requests.create(self.database, new, *limits),
+            gathering=GATHERING_SECONDS,
         )
 
 

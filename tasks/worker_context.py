@@ -18,6 +18,7 @@ from tasks.resources import Resources
 
 BEGUN_PER_PLACE = 3
 """For each picture that is being drawn, two may be on their way to the storage."""
+GATHERING_SECONDS = 0.003
 PATIENCE_SECONDS = 0.1
 """Images of one request are drawn by several workers: none has its lock for longer than a transaction takes."""
 
@@ -61,7 +62,12 @@ class WorkerContext:
             await images.complete(self.database, item)
             return None
 
-        return GroupCommit(partial(images.write_together, self.database, *seconds), alone, PATIENCE_SECONDS)
+        return GroupCommit(
+            partial(images.write_together, self.database, *seconds),
+            alone,
+            gathering=GATHERING_SECONDS,
+            patience=PATIENCE_SECONDS,
+        )
 
     @cached_property
     def places(self) -> Places:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from db.group_commit import LIMIT, GroupCommit
 
+GATHERING = 0.001
+
 
 class Ledger:
     """Writes numbers: alone all but the refused, together none of the locked, and nothing if one is refused."""
@@ -56,7 +58,7 @@ def test_each_item_is_written_once_or_fails_by_itself(
     ledger = Ledger(locked, refused)
 
     async def write() -> list[str | BaseException]:
-        group = GroupCommit(ledger.together, ledger.alone)
+        group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING)
         return await asyncio.gather(*(group(item) for item in items), return_exceptions=True)
 
     results = asyncio.run(write())
@@ -67,7 +69,7 @@ def test_each_item_is_written_once_or_fails_by_itself(
 
 async def test_what_comes_meanwhile_shares_the_next_transaction() -> None:
     ledger = Ledger()
-    group = GroupCommit(ledger.together, ledger.alone)
+    group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING)
     first = asyncio.create_task(group(0))
     await ledger.begun.wait()
     assert await asyncio.gather(first, *(group(item) for item in range(1, LIMIT + 3))) == [
@@ -78,7 +80,7 @@ async def test_what_comes_meanwhile_shares_the_next_transaction() -> None:
 
 async def test_one_who_leaves_does_not_hold_up_the_others() -> None:
     ledger = Ledger()
-    group = GroupCommit(ledger.together, ledger.alone)
+    group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING)
     leaving, staying = asyncio.create_task(group(1)), asyncio.create_task(group(2))
     await asyncio.sleep(0)
     leaving.cancel()
@@ -89,7 +91,7 @@ async def test_one_who_leaves_does_not_hold_up_the_others() -> None:
 
 async def test_what_is_locked_goes_with_the_next_transaction() -> None:
     ledger = Ledger(locked=frozenset({1}))
-    group = GroupCommit(ledger.together, ledger.alone, patience=60)
+    group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING, patience=60)
     locked, free = asyncio.create_task(group(1)), asyncio.create_task(group(2))
     assert await free == "2"
     ledger.locked = frozenset()
@@ -101,6 +103,6 @@ async def test_what_is_locked_goes_with_the_next_transaction() -> None:
 
 async def test_patience_ends() -> None:
     ledger = Ledger(locked=frozenset({1}))
-    assert await GroupCommit(ledger.together, ledger.alone, patience=0.02)(1) == "1"
+    assert await GroupCommit(ledger.together, ledger.alone, gathering=GATHERING, patience=0.02)(1) == "1"
     assert len(ledger.batches) > 1
     assert ledger.alone_written == [1]
