@@ -31,6 +31,7 @@ from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, Reques
 
 PROMPT_LENGTH = 2_000
 IMAGE_COLUMNS = columns_of(Image, generated_images)
+REQUEST_FIELDS = tuple(field.name for field in fields(Request))
 ACTIVE = tuple(
     status
     for status, phase in PHASES.items()
@@ -128,7 +129,7 @@ def _insert(transaction: Transaction, news: Sequence[NewRequest], max_attempts: 
             created_at=now,
             updated_at=now,
         )
-        values = {field.name: getattr(request, field.name) for field in fields(Request)}
+        values = {name: getattr(request, name) for name in REQUEST_FIELDS}
         requests.append(values | {"idempotency_key": new.idempotency_key})
         made.append((request, []))
         for index, prompt in enumerate(new.variants):

@@ -30,6 +30,7 @@ from schema.payloads import (
 from schema.types import GeneratedImage, GenerationRequest, Model
 from tasks.actors import generate_image, generate_model
 from tasks.files import delete_folder
+from tasks.prompts import is_text
 
 KEY_LENGTH = 128
 IMAGE_COUNT = 4
@@ -40,10 +41,6 @@ def _invalid(message: str, field: str) -> Refused:
     return Refused(Refusal.INVALID_INPUT, message, ("input", field))
 
 
-def _is_text(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 def _checked_prompt(text: str) -> str:
     prompt = text.strip()
     if not 1 <= len(prompt) <= requests.PROMPT_LENGTH:
@@ -51,7 +48,7 @@ def _checked_prompt(text: str) -> str:
             f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {requests.PROMPT_LENGTH}.",
             "prompt",
         )
-    if not _is_text(prompt):
+    if not is_text(prompt):
         raise _invalid("The prompt has characters that no text has; remove them.", "prompt")
     return prompt
 
@@ -59,7 +56,7 @@ def _checked_prompt(text: str) -> str:
 def _checked_key(key: str | None) -> str | None:
     if key is not None and not 1 <= len(key) <= KEY_LENGTH:
         raise _invalid(f"The idempotency key must have 1 to {KEY_LENGTH} characters.", "idempotencyKey")
-    if key is not None and not _is_text(key):
+    if key is not None and not is_text(key):
         raise _invalid("The idempotency key has characters that no text has; remove them.", "idempotencyKey")
     return key
 

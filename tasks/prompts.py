@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import structlog
 
@@ -10,17 +11,18 @@ from providers.protocol import OptimizedPrompt, PromptProvider
 
 VARIANTS = 4
 LONGEST_PROMPT = 10_000
+NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 log = structlog.get_logger(__name__)
 
 
+def is_text(text: str) -> bool:
+    """Whether the database can keep it: people and language models send what they like, half of an emoji too."""
+    return NO_TEXT.search(text) is None
+
+
 def _is_usable(text: str) -> bool:
-    """Whether the database can keep it: a language model writes what it likes, half of an emoji too."""
-    return (
-        0 < len(text) <= LONGEST_PROMPT
-        and "\0" not in text
-        and not any("\ud800" <= character <= "\udfff" for character in text)
-    )
+    return 0 < len(text) <= LONGEST_PROMPT and is_text(text)
 
 
 class Optimizer:
