@@ -29,7 +29,9 @@ from tasks.worker_context import WorkerContext, current, set_current
 
 WORKER_TIMEOUT_MILLISECONDS = 500
 GRACE = 0.75
-"""The share of SHUTDOWN_SECONDS that jobs in hand have to finish; the rest is for giving them back."""
+"""The share of SHUTDOWN_SECONDS that jobs in hand have to finish."""
+REST = (1 - GRACE) / 3
+"""The share for giving them back, and again for Dramatiq to stop."""
 BEAT_SECONDS = 5.0
 FORGET_SECONDS = 300.0
 
@@ -75,7 +77,7 @@ async def _stop(worker: Worker, work_queue: WorkQueue, context: WorkerContext) -
     await _end_jobs(work_queue, context)
     # Last: the consumers show Dramatiq that this worker lives, and put back what came too late.
     stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
-    await asyncio.wait({stopped}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+    await asyncio.wait({stopped}, timeout=REST * context.settings.shutdown_seconds)
 
 
 async def _end_jobs(work_queue: WorkQueue, context: WorkerContext) -> None:
@@ -87,7 +89,7 @@ async def _end_jobs(work_queue: WorkQueue, context: WorkerContext) -> None:
         log.info("giving back the jobs that are not finished", jobs=len(context.in_hand))
         for task in tuple(context.in_hand):
             task.cancel()
-        await asyncio.wait({ended}, timeout=(1 - GRACE) * context.settings.shutdown_seconds / 2)
+        await asyncio.wait({ended}, timeout=REST * context.settings.shutdown_seconds)
 
 
 async def _ended(work_queue: WorkQueue, context: WorkerContext) -> None:
