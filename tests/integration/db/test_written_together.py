@@ -71,6 +71,7 @@ async def test_a_lost_lease_takes_nobody_along(database: Database):
     group = GroupCommit[Drawn, None](
         lambda items: together(database, items=items),  # type: ignore[arg-type, return-value]  # completions alone
         partial(images.complete, database),
+        gathering=0,
     )
     outcomes = await asyncio.gather(group(good), group(lost), return_exceptions=True)
     assert outcomes[0] is None
