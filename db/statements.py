@@ -151,14 +151,11 @@ class _Value:
         return self.text
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Constant:
-    value: Any
-    text: str | None = None
+    text: str
 
-    def literal(self, _parameters: Parameters, escape: Escape) -> str:
-        if self.text is None:
-            self.text = escape(self.value)
+    def literal(self, _parameters: Parameters, _escape: Escape) -> str:
         return self.text
 
 
@@ -191,7 +188,7 @@ class _Compiled:
     def texts(self, bound: Bound, escape: Escape) -> Iterator[str]:
         """The statement as the server reads it; an insert of too many rows is several."""
         first, *more = bound.parameters
-        template = self._template(first)
+        template = self._template(first, escape)
         text = template.filled(first, escape)
         # The columns' names have no such word in them.
         row = _Template(template.text.partition(" VALUES ")[2], template.values) if more else template
@@ -203,14 +200,14 @@ class _Compiled:
                 text += "," + row.filled(parameters, escape)
         yield text
 
-    def _template(self, parameters: Parameters) -> _Template:
+    def _template(self, parameters: Parameters, escape: Escape) -> _Template:
         shape = tuple([len(parameters[name]) for name in self._lists])
         found = self._templates.get(shape)
         if found is None:
-            found = self._templates[shape] = self._expanded(parameters)
+            found = self._templates[shape] = self._expanded(parameters, escape)
         return found
 
-    def _expanded(self, parameters: Parameters) -> _Template:
+    def _expanded(self, parameters: Parameters, escape: Escape) -> _Template:
         state = self._compiled.construct_expanded_state(parameters)
         places: dict[str, tuple[str, tuple[int, ...]]] = {
             place: (name, (number,))
@@ -229,5 +226,5 @@ class _Compiled:
                 values.append(_Value(name, path, processor))
             else:
                 constant = state.parameters[place]
-                values.append(_Constant(constant if processor is None else processor(constant)))
+                values.append(_Constant(escape(constant if processor is None else processor(constant))))
         return _Template(state.statement, values)
