@@ -15,7 +15,7 @@ NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def on_stop(end: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
-    """Run `end` on SIGTERM and SIGINT, beside what is done already.
+    """Run `end` on SIGTERM and SIGINT, and then what was to be done already.
 
     A server that is not ours waits for open connections when it stops, and streams are open until they are ended.
     """
@@ -23,9 +23,14 @@ def on_stop(end: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
     before: dict[int, Callable[[int, FrameType | None], Any]] = {}
     ending: list[asyncio.Task[None]] = []
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(lambda: ending.append(loop.create_task(end())))
-        before[number](number, frame)
+    async def stop(number: int) -> None:
+        try:
+            await end()
+        finally:
+            before[number](number, None)
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(lambda: ending.append(loop.create_task(stop(number))))
 
     # Signals can be handled in the main thread only.
     if threading.current_thread() is threading.main_thread():
