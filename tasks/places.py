@@ -18,23 +18,26 @@ class Places:
     """The jobs that have begun, `most` of them. The queue counts those that have not left their places."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self._room = asyncio.Semaphore(most)
         self._jobs: set[asyncio.Task[None]] = set()
 
     async def begin(self, job: Callable[[Leave], Coroutine[Any, Any, None]]) -> None:
         """Do a job, and return when it has left its place; raises what it raises until then."""
-        while len(self._jobs) >= self._most:
-            await asyncio.wait(self._jobs, return_when=asyncio.FIRST_COMPLETED)
+        await self._room.acquire()
         left = asyncio.Event()
         task = asyncio.create_task(job(left.set))
         self._jobs.add(task)
-        task.add_done_callback(self._jobs.discard)
+        task.add_done_callback(self._end)
         task.add_done_callback(lambda _: left.set())
         await left.wait()
         if task.done():
             await task
         else:
             task.add_done_callback(_say_what_went_wrong)
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._jobs.discard(task)
+        self._room.release()
 
     async def empty(self, timeout: float | None = None) -> None:
         """Wait until all jobs are done, `timeout` seconds at most."""
