@@ -15,7 +15,7 @@ from tasks.prompts import Optimizer
 from tasks.resources import Resources
 
 
-@dataclass(slots=True)
+@dataclass
 class Context(schema_context.Context):
     resources: Resources
     optimizer: Optimizer
@@ -31,7 +31,7 @@ def make_context(
     return Context(
         caller=caller,
         database=resources.database,
-        loaders=make_loaders(resources.database),
+        make_loaders=make_loaders,
         url_of=url_of,
         events_url_of=events_url_of,
         active_request_limit=resources.settings.max_active_requests,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import strawberry
@@ -36,16 +37,20 @@ class Loaders:
     model_job: DataLoader[str, Job]
 
 
-@dataclass(slots=True)
+@dataclass
 class Context:
     """`url_of` makes the URL of a stored file, `events_url_of` the path of a request's SSE stream."""
 
     caller: Caller
     database: Database
-    loaders: Loaders
+    make_loaders: Callable[[Database], Loaders]
     url_of: Callable[[str], Awaitable[str]]
     events_url_of: Callable[[str], str]
     active_request_limit: int
+
+    @cached_property
+    def loaders(self) -> Loaders:
+        return self.make_loaders(self.database)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -16,7 +16,7 @@ from resolvers.operations import Subscribed
 from schema.context import Caller
 from server.framing import PLAIN_EVENTS, encode
 from server.places import Full
-from server.state import State
+from server.state import FileUrls, State
 from server.streaming import Stream
 
 LARGEST_CURSOR = 2**31 - 1
@@ -68,7 +68,7 @@ def _response(request: Request, topic: Topic, caller: Caller) -> ASGIApp:
         state.subscriptions.check(caller.user_id)
     except Full as full:
         raise HTTPException(429, str(full), {"Retry-After": "5"}) from None
-    url_of = state.url_of(request)
+    url_of = FileUrls(state, request)
 
     async def tell(event: RequestEvent) -> bytes:
         cursor = b"id: %d\n" % event.sequence if isinstance(topic, OfRequest) else b""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from starlette.requests import HTTPConnection
 
@@ -15,25 +16,36 @@ from server.authentication import Authenticator
 from server.links import Links
 from server.persisted import PersistedQueries
 from server.places import Places
-from storage import Storage
 from tasks.prompts import Optimizer
 from tasks.resources import Resources
 
 
-@dataclass(frozen=True, slots=True)
 class FileUrls:
-    """Makes absolute URLs of stored files for clients that reach the server at `base`. Equal where those are."""
+    """Makes absolute URLs of stored files as a client reaches the server. Equal where those are."""
 
-    base: str
-    storage: Storage = field(compare=False)
-    links: Links | None = field(compare=False)
-    """Where files are only for those who have a token in their link."""
+    def __init__(self, state: State, connection: HTTPConnection) -> None:
+        self._state = state
+        self._connection = connection
 
     async def __call__(self, key: str) -> str:
-        url = await self.storage.url(key)
+        resources = self._state.resources
+        url = await resources.storage.url(key)
         if not url.startswith("/"):
             return url
-        return f"{self.base}{url}?{self.links.file_query(key)}" if self.links else self.base + url
+        query = f"?{self._state.links.file_query(key)}" if resources.settings.authenticates else ""
+        return f"{self._base}{url}{query}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileUrls) and self._base == other._base
+
+    def __hash__(self) -> int:
+        return hash(self._base)
+
+    @cached_property
+    def _base(self) -> str:
+        # A WebSocket's own scheme is ws or wss.
+        reached = re.sub("^ws", "http", str(self._connection.base_url).rstrip("/"))
+        return self._state.resources.settings.public_url or reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +95,5 @@ class State:
 
     def context(self, connection: HTTPConnection, caller: Caller) -> Context:
         """For one operation."""
-        url_of = self.url_of(connection)
+        url_of = FileUrls(self, connection)
         return make_context(self.resources, self.optimizer, caller, url_of, self.links.events_path)
-
-    def url_of(self, connection: HTTPConnection) -> FileUrls:
-        """Makes URLs as this client reaches the server."""
-        settings = self.resources.settings
-        # A WebSocket's own scheme is ws or wss.
-        base = settings.public_url or re.sub("^ws", "http", str(connection.base_url).rstrip("/"))
-        return FileUrls(base, self.resources.storage, self.links if settings.authenticates else None)
