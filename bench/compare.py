@@ -25,6 +25,9 @@ from typing import Any
 
 import click
 
+THEIRS, OURS = "targets/rest.json", "targets/maquette.json"
+OF_ONE_API = "targets/one-api.json"
+"""The driver looks at one process of those that have subscribers."""
 ROOT = Path(__file__).parent.parent
 OPEN_FILES = 40_000
 RUN_SECONDS = 1_800
@@ -84,7 +87,7 @@ def main(baseline: Path, scenario: str, runs: int, subscribers: str, calm: int, 
     with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name, driver(baseline, Path(name)) as folder:
         for _ in range(runs):
             for one in scenario.split(","):
-                for target in ("targets/rest.json", "targets/maquette.json"):
+                for target in (THEIRS, OF_ONE_API if one == "fanout" else OURS):
                     options = ["--scenario", one, "--subscribers", subscribers, "--calm", str(calm)]
                     for line in measure(folder, [*options, "--target", target, "--quiet", "--subscribe-delay", "0"]):
                         click.echo(line, err=True)
@@ -167,7 +170,10 @@ def driver(baseline: Path, folder: Path) -> Iterator[Path]:
     # The driver itself fills in what concerns its services.
     for name, value in (("MAQUETTE", Path(sys.executable).parent / "maquette"), ("BENCH_DIR", folder / "data")):
         target = target.replace(f"${{{name}}}", str(value))
-    (copy / "targets/maquette.json").write_text(target)
+    (copy / OURS).write_text(target)
+    whole = json.loads(target)
+    first, _, *others = whole["processes"]
+    (copy / OF_ONE_API).write_text(json.dumps(whole | {"processes": [first, *others]}))
     subprocess.run(["./start-services.sh"], cwd=copy, check=True, stdout=sys.stderr)
     try:
         yield copy

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from bench.compare import allow_many_connections, driver, measure
+from bench.compare import OF_ONE_API, OURS, allow_many_connections, driver, measure
 
 CREATORS = (1, 4, 16, 64)
 WORKERS = (1, 2, 4, 8)
@@ -34,20 +34,20 @@ def main(baseline: Path, curve: str) -> None:
 def creators(folder: Path) -> None:
     _head("createRequest at once", "creates a second", "p50 ms", "p99 ms", "CPU ms", "MariaDB ms")
     for count in CREATORS:
-        for line in _ours(folder, "--scenario", "create", "--n", "600", "--c", str(count)):
+        for line in _driven(folder, OURS, "--scenario", "create", "--n", "600", "--c", str(count)):
             cpu = line["cpuMsPerRequest"]
             _row(count, line["createsPerS"], line["p50Ms"], line["p99Ms"], cpu["target"], cpu["mariadb"])
 
 
 def workers(folder: Path) -> None:
-    path = folder / "targets/maquette.json"
+    path = folder / OURS
     target = json.loads(path.read_text())
-    api, worker, *_ = target["processes"]
+    *apis, worker = target["processes"]
     _head("workers", "images a second", "CPU ms an image", "MariaDB ms an image")
     for count in WORKERS:
         named = [worker | {"name": f"worker-{number}"} for number in range(count)]
-        path.write_text(json.dumps(target | {"processes": [api, *named]}))
-        for line in _ours(folder, "--scenario", "pipeline", "--m", "200"):
+        path.write_text(json.dumps(target | {"processes": [*apis, *named]}))
+        for line in _driven(folder, OURS, "--scenario", "pipeline", "--m", "200"):
             cpu = line["cpuMsPerImage"]
             _row(count, line["imagesPerS"], cpu["target"], cpu["mariadb"])
     path.write_text(json.dumps(target))
@@ -56,7 +56,7 @@ def workers(folder: Path) -> None:
 def subscribers(folder: Path) -> None:
     _head("subscribers", "by", "µs of CPU a delivery", "deliveries a second", "p50 ms", "p99 ms", "API p99 ms", "MB")
     counts = ",".join(map(str, SUBSCRIBERS))
-    for line in _ours(folder, "--scenario", "fanout", "--subscribers", counts):
+    for line in _driven(folder, OF_ONE_API, "--scenario", "fanout", "--subscribers", counts):
         paced, burst = line["paced"], line["burst"]
         _row(
             line["subscribers"],
@@ -73,8 +73,8 @@ def subscribers(folder: Path) -> None:
 CURVES = {"creators": creators, "workers": workers, "subscribers": subscribers}
 
 
-def _ours(folder: Path, *options: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in measure(folder, [*options, "--target", "targets/maquette.json", "--quiet"])]
+def _driven(folder: Path, target: str, *options: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in measure(folder, [*options, "--target", target, "--quiet"])]
     for line in lines:
         if "error" in line:
             click.echo(line["error"], err=True)

@@ -23,11 +23,12 @@ def commands() -> None:
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="The port; 0 for a free one."
 )
 @click.option("--no-worker", is_flag=True, help="Serve only; jobs are done by `maquette worker`.")
-def serve(host: str, port: int, no_worker: bool) -> None:
+@click.option("--reuse-port", is_flag=True, help="Share the port with other processes, a core for each (Linux).")
+def serve(host: str, port: int, no_worker: bool, reuse_port: bool) -> None:
     """Serve the API, with a worker in the same process unless told not to."""
     from server.serving import serve as run  # noqa: PLC0415  # see the top
 
-    sys.exit(run(host, port, work=not no_worker))
+    sys.exit(run(host, port, work=not no_worker, reuse_port=reuse_port))
 
 
 @commands.command()

@@ -52,8 +52,11 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(host: str, port: int, *, work: bool) -> int:
-    """Serve until told to stop; returns the exit code. Raises `SettingsError`."""
+def serve(host: str, port: int, *, work: bool, reuse_port: bool) -> int:
+    """Serve until told to stop; returns the exit code. Raises `SettingsError`.
+
+    Of processes that are to reuse a port, the kernel gives each its share of the connections.
+    """
     if not configured.authenticates and not _is_loopback(host):
         raise SettingsError(
             f"JWT_SECRET: is not set, so that everyone would be the operator; without it or JWT_JWKS_URL "
@@ -61,7 +64,9 @@ def serve(host: str, port: int, *, work: bool) -> int:
         )
     if not work and configured.redis_url is None:
         raise SettingsError("REDIS_URL: is not set; without it no other process could do the jobs, so drop --no-worker")
-    listener = _listen(host, port)
+    if reuse_port and configured.redis_url is None:
+        raise SettingsError("REDIS_URL: is not set; without it there can be one process only, so drop --reuse-port")
+    listener = _listen(host, port, reuse_port=reuse_port)
     app = make_app(work=work)
     config = uvicorn.Config(
         app,
@@ -92,10 +97,12 @@ def _is_loopback(host: str) -> bool:
     return all(ipaddress.ip_address(str(address)).is_loopback for address in found)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -38,9 +38,10 @@ def command(*arguments: str) -> list[str]:
 class Program:
     """`maquette serve`, and beside it, where it is served, `maquette worker`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], *, served: bool) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], *, served: bool, reuse_port: bool = False) -> None:
         self.folder = folder
         self.served = served
+        self.options = [*(["--no-worker"] if served else []), *(["--reuse-port"] if reuse_port else [])]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.journal = folder / "journal"
@@ -87,8 +88,7 @@ class Program:
         self.start_api()
 
     def start_api(self) -> None:
-        alone = ("--no-worker",) if self.served else ()
-        self.api = self._spawn("api", "serve", "--port", str(self.port), *alone)
+        self.api = self._spawn("api", "serve", "--port", str(self.port), *self.options)
         self._wait("the API", lambda: httpx.get(f"{self.url}/readyz").status_code == 200, self.api)
 
     def start_worker(self) -> None:
@@ -151,8 +151,10 @@ def _end(process: subprocess.Popen[bytes] | None, number: int) -> int:
 
 
 @contextmanager
-def running(folder: Path, environment: Mapping[str, str], *, served: bool) -> Iterator[Program]:
-    program = Program(folder, environment, served=served)
+def running(
+    folder: Path, environment: Mapping[str, str], *, served: bool, reuse_port: bool = False
+) -> Iterator[Program]:
+    program = Program(folder, environment, served=served, reuse_port=reuse_port)
     try:
         program.start()
         yield program

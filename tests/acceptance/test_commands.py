@@ -14,8 +14,8 @@ import httpx
 import pytest
 import trimesh
 
-from tests.acceptance.conftest import Connect
-from tests.acceptance.program import ROOT, Client, Program, in_phase
+from tests.acceptance.conftest import Connect, servers
+from tests.acceptance.program import ROOT, Client, Program, assert_whole, in_phase, running
 from tests.servers import MariaDB, Redis, require
 
 OFFLINE = {"PROMPT_PROVIDER": "", "IMAGE_PROVIDER": "", "MODEL_PROVIDER": ""}
@@ -57,6 +57,7 @@ def test_the_whole_way_in_the_terminal(embedded: Program) -> None:
     [
         (["serve", "--host", "0.0.0.0"], {}, "JWT_SECRET: is not set"),
         (["serve", "--no-worker"], {}, "REDIS_URL: is not set"),
+        (["serve", "--reuse-port"], {}, "REDIS_URL: is not set"),
         (["worker"], {}, "REDIS_URL: is not set"),
         (["serve"], {"S3_BUCKET": "Not A Bucket"}, "S3_BUCKET: is no bucket name"),
         (["serve"], {"MODEL_PROVIDER": "tencent"}, "TENCENTCLOUD_SECRET_ID: is needed"),
@@ -86,6 +87,29 @@ def test_a_port_that_is_taken(embedded: Program) -> None:
         assert f"{embedded.port} cannot be listened on" in done.stderr
     finally:
         embedded.stop()
+
+
+async def test_processes_that_share_a_port(request: pytest.FixtureRequest, tmp_path: Path, connect: Connect) -> None:
+    with running(tmp_path, servers(request, "served"), served=True, reuse_port=True) as program:
+        one = program.api
+        program.start_api()
+        by_process: dict[str, Client] = {}
+        async with asyncio.timeout(60):
+            while len(by_process) < 2:  # the kernel gives a connection to either
+                client = connect(program)
+                metrics = (await client.http.get("/metrics")).text
+                by_process[re.search(r"process_start_time_seconds (\d.*)", metrics)[1]] = client
+        creating, following = by_process.values()
+        request_id = await creating.created("shared delay=0.5")
+        events = await following.sse(f"/requests/{request_id}/events", in_phase("AWAITING_SELECTION"))
+        assert_whole(events)
+        done = program.run("serve", "--no-worker", "--port", str(program.port))
+        assert f"{program.port} cannot be listened on" in done.stderr
+        one.send_signal(signal.SIGTERM)
+        assert await asyncio.to_thread(one.wait, 20) == 0
+        for _ in range(8):
+            assert (await connect(program).http.get("/readyz")).status_code == 200
+        assert program.stop() == [0, 0]
 
 
 def test_the_doctor(embedded: Program) -> None:
