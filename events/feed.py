@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from events.types import RequestEvent
 
-SLICE = 50
+SLICE = 20
 """So many members are written to before others have their turn: an API call waits for no more at a time."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
