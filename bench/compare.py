@@ -27,7 +27,8 @@ import click
 
 THEIRS, OURS = "targets/rest.json", "targets/maquette.json"
 OF_ONE_API = "targets/one-api.json"
-"""The driver looks at one process of those that have subscribers."""
+"""Of the processes that have subscribers, the driver looks at one."""
+API_PROCESSES = 2
 ROOT = Path(__file__).parent.parent
 OPEN_FILES = 40_000
 RUN_SECONDS = 1_800
@@ -170,10 +171,11 @@ def driver(baseline: Path, folder: Path) -> Iterator[Path]:
     # The driver itself fills in what concerns its services.
     for name, value in (("MAQUETTE", Path(sys.executable).parent / "maquette"), ("BENCH_DIR", folder / "data")):
         target = target.replace(f"${{{name}}}", str(value))
-    (copy / OURS).write_text(target)
-    whole = json.loads(target)
-    first, _, *others = whole["processes"]
-    (copy / OF_ONE_API).write_text(json.dumps(whole | {"processes": [first, *others]}))
+    (copy / OF_ONE_API).write_text(target)
+    of_one = json.loads(target)
+    api, worker = of_one["processes"]
+    apis = [api | {"name": f"api-{number}"} for number in range(API_PROCESSES)]
+    (copy / OURS).write_text(json.dumps(of_one | {"processes": [*apis, worker]}))
     subprocess.run(["./start-services.sh"], cwd=copy, check=True, stdout=sys.stderr)
     try:
         yield copy
