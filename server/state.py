@@ -43,9 +43,9 @@ class FileUrls:
 
     @cached_property
     def _base(self) -> str:
+        public_url = self._state.resources.settings.public_url
         # A WebSocket's own scheme is ws or wss.
-        reached = re.sub("^ws", "http", str(self._connection.base_url).rstrip("/"))
-        return self._state.resources.settings.public_url or reached
+        return public_url or re.sub("^ws", "http", str(self._connection.base_url).rstrip("/"))
 
 
 @dataclass(frozen=True, slots=True)
