@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from typing import Protocol
 from weakref import WeakValueDictionary
 
+from events.calls import Calls
 from events.types import RequestEvent
 
 SLICE = 20
 """So many members are written to before others have their turn: an API call waits for no more at a time."""
+COURTESY_SECONDS = 0.03
+"""So long the members of a feed may wait for calls, for each batch of events."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -94,10 +97,11 @@ class Feed:
     Events are numbered on from `cursor`: where they are of one request, the numbers are its sequences.
     """
 
-    def __init__(self, source: AsyncGenerator[RequestEvent, None], tell: Tell, cursor: int = 0) -> None:
+    def __init__(self, source: AsyncGenerator[RequestEvent, None], tell: Tell, calls: Calls, cursor: int = 0) -> None:
         self.cursor = cursor
         self.over = False
         self._tell = tell
+        self._calls = calls
         self._fault: Exception | None = None
         self._members: set[Member] = set()
         self._live: dict[Member, None] = {}
@@ -150,16 +154,18 @@ class Feed:
             member.end(self._fault)
 
     async def _pass_on(self) -> None:
-        """Write all that waits, and what comes meanwhile, to every member; others have their turn in between."""
+        """Write all that waits, and what comes meanwhile, to every member; calls go first."""
+        loop = asyncio.get_running_loop()
         while self._waiting:
             batch = Batch(tuple(self._waiting))
             self._waiting.clear()
             self.cursor = batch.last
+            until = loop.time() + COURTESY_SECONDS
             for count, member in enumerate(tuple(self._live), start=1):
                 if member in self._live:
                     member.take(batch)
                 if not count % SLICE:
-                    await asyncio.sleep(0)
+                    await self._calls.go_first(until)
         self._passing = None
 
 

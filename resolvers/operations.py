@@ -67,9 +67,10 @@ async def execute(operation: Operation, context: Context, seconds: float) -> Res
         operation_name=operation.name,
     )
     try:
-        async with asyncio.timeout(seconds):
-            if isawaitable(result):
-                result = await result
+        with context.resources.calls.one():
+            async with asyncio.timeout(seconds):
+                if isawaitable(result):
+                    result = await result
     except TimeoutError:
         message = f"The operation took longer than {seconds:g} seconds and was given up. Try again soon."
         raise Refused(api_error(ErrorCode.UNAVAILABLE, message)) from None

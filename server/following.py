@@ -23,7 +23,7 @@ async def follow(resources: Resources, feeds: Feeds, subscribed: Subscribed, mem
         case OfUser(user_id, since):
             # Everyone's begins at its own moment, so these are not shared.
             source = follow_user(resources.hub, user_id, since, read)
-            await Feed(source, subscribed.tell).join(member, _nothing)
+            await Feed(source, subscribed.tell, resources.calls).join(member, _nothing)
         case _:
             assert_never(subscribed.topic)
 
@@ -36,7 +36,7 @@ async def _begun(resources: Resources, feeds: Feeds, subscribed: Subscribed, req
     if feed is None:
         head = heads[request_id].sequence if request_id in heads else 0
         source = follow_request(resources.hub, request_id, head, partial(read_events, resources.database))
-        feed = feeds.keep(subscribed.key, Feed(source, subscribed.tell, head))
+        feed = feeds.keep(subscribed.key, Feed(source, subscribed.tell, resources.calls, head))
     return feed
 
 

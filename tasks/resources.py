@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 from db import requests
@@ -14,6 +14,7 @@ from db.log import Heads
 from db.requests import Created, NewRequest
 from db.session import Database
 from events.bus import Bus
+from events.calls import Calls
 from events.hub import Hub
 from settings import Settings
 from storage import Storage, open_storage
@@ -33,6 +34,7 @@ class Resources:
     storage: Storage
     queues: Queues
     sender: Sender
+    calls: Calls = field(default_factory=Calls)
 
     @cached_property
     def create_request(self) -> GroupCommit[NewRequest, Created]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import itertools
 from collections.abc import AsyncGenerator, Sequence
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from events.feed import SLICE, Batch, Feed, Feeds, Member, Told
+from events.calls import PATIENCE_SECONDS, Calls
+from events.feed import COURTESY_SECONDS, SLICE, Batch, Feed, Feeds, Member, Told
 from events.follow import follow_request
 from events.hub import Head, Hub
 from events.types import RequestEvent
@@ -37,6 +39,7 @@ class World:
     rows: list[RequestEvent] = field(default_factory=list)
     under_way: list[RequestEvent] = field(default_factory=list)
     told: list[int] = field(default_factory=list)
+    calls: Calls = field(default_factory=Calls)
     feed: Feed | None = None
 
     def write(self) -> None:
@@ -57,7 +60,7 @@ class World:
     def shared(self) -> Feed:
         if self.feed is None or self.feed.over:
             source = follow_request(self.hub, REQUEST, len(self.rows), self.read)
-            self.feed = Feed(source, self.tell, len(self.rows))
+            self.feed = Feed(source, self.tell, self.calls, len(self.rows))
         return self.feed
 
 
@@ -185,6 +188,38 @@ async def test_others_have_their_turn_while_many_are_written_to():
         reader.leave()
 
 
+async def test_who_calls_the_api_is_answered_before_the_rest_is_written_to():
+    world = World()
+    readers = [Reader(world, 0) for _ in range(10 * SLICE)]
+    await settle()
+    world.write()
+    with world.calls.one():
+        world.hub.publish(world.under_way.pop())
+        await settle()
+        assert sum(bool(reader.text) for reader in readers) == SLICE
+    await settle()
+    assert all(reader.text for reader in readers)
+    for reader in readers:
+        reader.leave()
+
+
+async def test_calls_that_do_not_end_delay_a_batch_once():
+    world, loop = World(), asyncio.get_running_loop()
+    readers = [Reader(world, 0) for _ in range(10 * SLICE)]
+    await settle()
+    world.write()
+    with contextlib.ExitStack() as calls:
+        begun_at = loop.time()
+        calls.enter_context(world.calls.one())
+        world.hub.publish(world.under_way.pop())
+        while not all(reader.text for reader in readers):
+            calls.enter_context(world.calls.one())
+            await asyncio.sleep(PATIENCE_SECONDS / 4)
+        assert loop.time() - begun_at < 5 * COURTESY_SECONDS, "each slice waited"
+    for reader in readers:
+        reader.leave()
+
+
 async def test_a_source_that_breaks_ends_every_member_with_its_fault():
     async def broken() -> AsyncGenerator[RequestEvent, None]:
         await asyncio.sleep(0)
@@ -192,7 +227,7 @@ async def test_a_source_that_breaks_ends_every_member_with_its_fault():
         yield
 
     world = World()
-    world.feed = Feed(broken(), world.tell)
+    world.feed = Feed(broken(), world.tell, world.calls)
     readers = [Reader(world, 0) for _ in range(3)]
     await settle()
     assert all([str(fault) for fault in reader.ended] == ["away"] for reader in readers)
