@@ -1,4 +1,4 @@
-"""The bus between processes: events that are committed are broadcast, and reach the hub of every process.
+"""The bus between processes: events that are committed reach the hub of this process, and by broadcast all others.
 
 A broadcast is only a wake-up. What is lost here, the heads of the rows make good (`Bus.watch`).
 """
@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
 
 import msgspec
 import structlog
@@ -51,6 +52,11 @@ class Happened(msgspec.Struct, frozen=True, tag=True):
 Message = Happened | Deleted
 
 
+class _Broadcast(msgspec.Struct, frozen=True):
+    origin: str
+    message: Message
+
+
 class HeadReader(Protocol):
     """Reads how far the rows are."""
 
@@ -69,10 +75,13 @@ class Bus:
         self._redis = RedisBackend(redis_url) if redis_url else None
         backend: BroadcastBackend | None = self._redis
         self._broadcast = Broadcast(backend=backend) if backend else Broadcast("memory://")
+        self._origin = uuid4().hex
+        self._listens = False
+        self._own: asyncio.Queue[Message] = asyncio.Queue(OUTBOX_LIMIT)
         self._outbox: asyncio.Queue[Message] = asyncio.Queue(OUTBOX_LIMIT)
         self._look = asyncio.Event()
         self._encode = msgspec.json.Encoder().encode
-        self._decode: Callable[[bytes | str], Message] = msgspec.json.Decoder(Message).decode
+        self._decode: Callable[[bytes | str], _Broadcast] = msgspec.json.Decoder(_Broadcast).decode
 
     @property
     def connected(self) -> bool:
@@ -81,19 +90,23 @@ class Bus:
     def publish(self, message: Message) -> None:
         """Hand a committed change on. Never waits and never fails: the rows have it."""
         try:
+            if self._listens:
+                self._own.put_nowait(message)
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
             self._look.set()
 
     @asynccontextmanager
     async def running(self, reader: HeadReader, *, listen: bool = True) -> AsyncIterator[None]:
-        """Send what is published; with `listen`, receive for the hub as well."""
+        """Send what is published; with `listen`, receive for the hub as well, and what this process publishes first."""
+        self._listens = listen
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._broadcast)
             tasks = [asyncio.create_task(self._send())]
             if listen:
                 subscriber = await stack.enter_async_context(self._broadcast.subscribe(CHANNEL))
                 tasks += [
+                    asyncio.create_task(self._receive_own()),
                     asyncio.create_task(self._receive(subscriber.get)),
                     asyncio.create_task(self._watch(reader)),
                 ]
@@ -112,33 +125,42 @@ class Bus:
         while True:
             message = await self._outbox.get()
             try:
-                await self._broadcast.publish(CHANNEL, self._encode(message).decode())
+                await self._broadcast.publish(CHANNEL, self._encode(_Broadcast(self._origin, message)).decode())
             except Exception as error:  # whatever the transport raises, the rows make it good
                 log.warning("a broadcast failed; streams catch up from the database", error=str(error))
             finally:
                 self._outbox.task_done()
 
-    async def _receive(self, receive: Callable[[], Awaitable[object]]) -> None:
+    async def _receive_own(self) -> None:
         while True:
             # Of a burst, receiving alone would never let those run who follow, and their queues would be full.
             await asyncio.sleep(0)
+            self._deliver(await self._own.get())
+
+    async def _receive(self, receive: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            await asyncio.sleep(0)  # as above
             published = await receive()
             text = getattr(published, "message", None)
             if not isinstance(text, str) or text == GAP:
                 self._look.set()
                 continue
             try:
-                message = self._decode(text)
+                broadcast = self._decode(text)
             except msgspec.MsgspecError:
                 # Another version of the program shares the channel.
                 self._look.set()
                 continue
-            match message:
-                case Happened(events):
-                    for event in events:
-                        self._hub.publish(event)
-                case Deleted(request_id):
-                    self._hub.end_request(request_id)
+            if broadcast.origin != self._origin:
+                self._deliver(broadcast.message)
+
+    def _deliver(self, message: Message) -> None:
+        match message:
+            case Happened(events):
+                for event in events:
+                    self._hub.publish(event)
+            case Deleted(request_id):
+                self._hub.end_request(request_id)
 
     async def _watch(self, reader: HeadReader) -> None:
         since = utc_now()

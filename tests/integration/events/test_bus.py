@@ -18,7 +18,7 @@ from events.follow import follow_request, follow_user
 from events.hub import QUEUE_LIMIT, Head, Hub
 from events.status import RequestStatus
 from events.types import RequestEvent, TaskUpdated
-from tests.servers import Redis
+from tests.servers import Redis, free_port
 from tests.waiting import until
 
 PENDING = TaskUpdated(RequestStatus.IMAGE_PENDING, RequestStatus.IMAGE_PENDING.phase)
@@ -135,6 +135,33 @@ async def test_other_processes_hear_it_the_first_subscriber_too(redis_server: Re
             await until(lambda: told == [[2], [2]], 2)  # noqa: B023  # awaited here
             await first.end()
             await second.end()
+
+
+async def test_what_a_process_tells_itself_needs_no_redis(quick: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(bus_module, "BLIND_SECONDS", 3600)
+    process = Process(Rows(), f"redis://127.0.0.1:{free_port()}")
+    async with process.bus.running(process.rows):
+        told = process.follow()
+        await until(lambda: process.hub.request_ids)
+        process.tell()
+        await until(lambda: told == [1])
+        await process.end()
+
+
+async def test_what_a_process_tells_itself_is_not_heard_again(redis_server: Redis, quick: None):
+    rows = Rows()
+    first, second = Process(rows, redis_server.url), Process(rows, redis_server.url)
+    async with first.bus.running(rows), second.bus.running(rows):
+        await ready(first, second)
+        told = second.follow()
+        await until(lambda: second.hub.request_ids)
+        with first.hub.follow_request("req_1") as subscription:
+            first.tell()
+            await until(lambda: told == [1])
+            # It goes the way on which the first one's own would have come back, before it.
+            second.tell()
+            assert [await subscription.get(), await subscription.get()] == rows.events["req_1"]
+        await second.end()
 
 
 async def test_a_burst_reaches_who_reads(url: str | None, quick: None):
