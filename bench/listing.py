@@ -21,8 +21,8 @@ import httpx
 from sqlalchemy import update
 
 from bench.startup import environment, is_ready
-from db import requests
-from db.requests import NewRequest
+from db import creation
+from db.creation import NewRequest
 from db.session import Database
 from db.tables import generated_images, generation_requests, image_generation_jobs
 from events.status import ImageStatus, JobStatus, RequestStatus
@@ -44,7 +44,7 @@ async def fill(url: str, count: int) -> None:
     """Write so many requests whose images are made."""
     database = Database(url, lambda _: None)
     for start in range(0, count, BATCH):
-        await requests.create_together(database, 0, 3, [NEW] * min(BATCH, count - start))
+        await creation.create_together(database, 0, 3, [NEW] * min(BATCH, count - start))
     async with database.transaction() as transaction:
         for table, status in (
             (generation_requests, RequestStatus.IMAGE_COMPLETED),

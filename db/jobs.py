@@ -70,7 +70,26 @@ def new_job(job_id: str, request_id: str, max_attempts: int, now: datetime) -> d
         "available_at": now,
         "sent_at": now,
         "created_at": now,
+        "started_at": None,
+        "lease_token": None,
+        "lease_expires_at": None,
+        "deadline_at": None,
     }
+
+
+def take_new(table: Table, row: dict[str, Any], subject_id: str, lease_seconds: float, seconds: float) -> Lease:
+    """Have the row of a new job be that of one that is claimed, as `take` does it. `subject_id` is what it makes."""
+    now, token = row["created_at"], secrets.token_hex(16)
+    deadline, folder = now + timedelta(seconds=seconds), claim_folder(row["request_id"], subject_id, token)
+    row |= {
+        "status": JobStatus.RUNNING,
+        "attempts": 1,
+        "started_at": now,
+        "lease_token": token,
+        "lease_expires_at": now + timedelta(seconds=lease_seconds),
+        "deadline_at": deadline,
+    }
+    return Lease(table, row["id"], row["request_id"], token, 1, row["max_attempts"], deadline, folder)
 
 
 async def lock_request_of(transaction: Transaction, lease: Lease) -> Request:

@@ -104,6 +104,26 @@ def append(
 def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
     """The same for several requests, each of them once; returns when it happened."""
     now = utc_now()
+    write_events(transaction, entries, now)
+    alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None], list[str]] = defaultdict(list)
+    for entry in entries:
+        old, new = entry.request.status, entry.status or entry.request.status
+        if new is not old and new not in REQUEST_MOVES[old]:
+            raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
+        alike[old, new, entry.selected_image_index].append(entry.request.id)
+    for (old, new, selected), request_ids in alike.items():
+        transaction.write(
+            _MOVE.bind(
+                {"request_ids": request_ids, "old_status": old, "new_status": new, "selected": selected, "now": now}
+            ),
+            len(request_ids),
+            IllegalMove(f"not all of {request_ids} were {old} under their own locks"),
+        )
+    return now
+
+
+def write_events(transaction: Transaction, entries: Sequence[Entry], now: datetime) -> None:
+    """Only the events: the requests are to be moved, and to count them, by the same transaction."""
     told = [
         RequestEvent(entry.request.id, entry.request.user_id, sequence, now, data)
         for entry in entries
@@ -119,22 +139,7 @@ def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
         for event in told
     ]
     transaction.told += told
-    alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None], list[str]] = defaultdict(list)
-    for entry in entries:
-        old, new = entry.request.status, entry.status or entry.request.status
-        if new is not old and new not in REQUEST_MOVES[old]:
-            raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
-        alike[old, new, entry.selected_image_index].append(entry.request.id)
     transaction.write(_INSERT.bind(*rows))
-    for (old, new, selected), request_ids in alike.items():
-        transaction.write(
-            _MOVE.bind(
-                {"request_ids": request_ids, "old_status": old, "new_status": new, "selected": selected, "now": now}
-            ),
-            len(request_ids),
-            IllegalMove(f"not all of {request_ids} were {old} under their own locks"),
-        )
-    return now
 
 
 def task_updated(status: RequestStatus) -> TaskUpdated:

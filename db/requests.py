@@ -1,23 +1,19 @@
-"""The verbs of a request: create, cancel, delete; and settling it when its images have ended."""
+"""The verbs of a request: cancel, delete; how many a user may have; and settling it when its images have ended."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import IntegrityError
 
 from db.files import give_up, request_folder
 from db.jobs import cancel as cancel_jobs
-from db.jobs import new_job
-from db.log import REQUEST_COLUMNS, append, lock_request, task_updated
-from db.records import Image, Request, columns_of, new_id
+from db.log import append, lock_request, task_updated
+from db.records import Image, Request, columns_of
 from db.refusal import Refusal, Refused
 from db.session import Database, Transaction
-from db.statements import Prepared
 from db.tables import (
     generated_images,
     generation_requests,
@@ -38,132 +34,6 @@ ACTIVE = tuple(
     if phase in (RequestPhase.IMAGE_GENERATION, RequestPhase.MODEL_GENERATION)
 )
 """The statuses of a request whose images or model are under way."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewRequest:
-    """What a user asks for. `prompt` and `variants`, one an image, are what the prompt provider made of it."""
-
-    user_id: str
-    original_prompt: str
-    optimize_prompt: bool
-    idempotency_key: str | None
-    prompt: str
-    variants: tuple[str, ...]
-
-
-async def find_same(
-    database: Database, user_id: str, idempotency_key: str, original_prompt: str, optimize_prompt: bool
-) -> Request | None:
-    """The request that was made with this key before; raises `Refused` if its input was another."""
-    query = select(*REQUEST_COLUMNS).where(
-        generation_requests.c.user_id == user_id, generation_requests.c.idempotency_key == idempotency_key
-    )
-    async with database.reading() as connection:
-        row = (await connection.execute(query)).first()
-    if row is None:
-        return None
-    request = Request(*row)
-    if (request.original_prompt, request.optimize_prompt) != (original_prompt, optimize_prompt):
-        raise Refused(
-            Refusal.IDEMPOTENCY_CONFLICT,
-            "This idempotency key was used with another input. Use a new key for a new request.",
-            ("input", "idempotencyKey"),
-        )
-    return request
-
-
-Created = tuple[Request, list[str]]
-"""A request with the ids of its jobs that are to be sent."""
-
-
-async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> Created:
-    """Write a request with its images and their jobs. Raises `Refused`.
-
-    With an idempotency key that is there already, the request that has it and no jobs.
-    """
-    try:
-        async with database.transaction() as transaction:
-            await check_quota(transaction, new.user_id, limit)
-            return _insert(transaction, [new], max_attempts)[0]
-    except (IntegrityError, Refused):
-        # The same key came twice at once: the second one may meet the limit that the first has reached.
-        if new.idempotency_key is None:
-            raise
-        same = await find_same(database, new.user_id, new.idempotency_key, new.original_prompt, new.optimize_prompt)
-        if same is None:
-            raise
-        return same, []
-
-
-async def create_together(
-    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest]
-) -> dict[int, Created]:
-    """The same for several (see `GroupCommit`), but for those of users who are at their limit, locked, or new."""
-    async with database.transaction() as transaction:
-        free = await _free_places(transaction, {new.user_id for new in news}, limit) if limit else None
-        found = []
-        for position, new in enumerate(news):
-            if free is not None:
-                free[new.user_id] = free.get(new.user_id, 0) - 1
-            if free is None or free[new.user_id] >= 0:
-                found.append(position)
-        made = _insert(transaction, [news[position] for position in found], max_attempts) if found else []
-    return dict(zip(found, made, strict=True))
-
-
-def _insert(transaction: Transaction, news: Sequence[NewRequest], max_attempts: int) -> list[Created]:
-    now = utc_now()
-    requests, images, jobs = [], [], []
-    made: list[Created] = []
-    for new in news:
-        request = Request(
-            id=new_id("req"),
-            user_id=new.user_id,
-            original_prompt=new.original_prompt,
-            prompt=new.prompt,
-            optimize_prompt=new.optimize_prompt,
-            status=RequestStatus.IMAGE_PENDING,
-            selected_image_index=None,
-            last_event_sequence=0,
-            created_at=now,
-            updated_at=now,
-        )
-        values = {name: getattr(request, name) for name in REQUEST_FIELDS}
-        requests.append(values | {"idempotency_key": new.idempotency_key})
-        made.append((request, []))
-        for index, prompt in enumerate(new.variants):
-            image_id, job_id = new_id("img"), new_id("job")
-            image = {"id": image_id, "request_id": request.id, "index": index, "prompt": prompt}
-            images.append(image | {"status": ImageStatus.PENDING})
-            jobs.append(new_job(job_id, request.id, max_attempts, now) | {"image_id": image_id})
-            made[-1][1].append(job_id)
-    for table, rows in (
-        (generation_requests, requests),
-        (generated_images, images),
-        (image_generation_jobs, jobs),
-    ):
-        transaction.write(_INSERTS[table].bind(*rows))
-    return made
-
-
-_INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, generated_images, image_generation_jobs)}
-
-
-async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
-    """Lock users, and count how many requests each may still have under way. Left out is who is locked, or new."""
-    locked = list(
-        await transaction.connection.scalars(
-            select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True)
-        )
-    )
-    counted = await transaction.execute(
-        select(generation_requests.c.user_id, func.count())
-        .where(generation_requests.c.user_id.in_(locked), generation_requests.c.status.in_(ACTIVE))
-        .group_by(generation_requests.c.user_id)
-    )
-    active: dict[str, int] = dict(counted.all())
-    return {user_id: limit - active.get(user_id, 0) for user_id in locked}
 
 
 async def check_room(database: Database, user_id: str, limit: int) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 import strawberry
 from strawberry import argument
 
-from db import images, models, requests
+from db import creation, images, models, requests
+from db.creation import NewRequest
 from db.refusal import Refusal, Refused
-from db.requests import NewRequest
 from resolvers.context import Context, Info
 from schema.inputs import (
     CancelRequestInput,
@@ -65,7 +65,7 @@ async def _create(context: Context, input: CreateRequestInput) -> CreateRequestP
     user_id = context.caller.user_id
     prompt, key = _checked_prompt(input.prompt), _checked_key(input.idempotency_key)
     if key is not None:
-        same = await requests.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
+        same = await creation.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
         if same is not None:
             return CreateRequestPayload(request=GenerationRequest.of(same))
     if input.optimize_prompt:

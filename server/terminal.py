@@ -14,10 +14,10 @@ from typing import NoReturn
 import click
 
 from db import models, queries, requests
+from db.creation import NewRequest
 from db.log import read_events
 from db.records import Request, decode_report
 from db.refusal import Refused
-from db.requests import NewRequest
 from events.follow import follow_request
 from events.status import ImageStatus, RequestPhase, RequestStatus
 from events.types import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import uuid4
 
@@ -68,6 +68,7 @@ class RedisQueues(RedisBroker):
         # The ids by which Dramatiq keeps messages in Redis: one for each time that a message is sent.
         self._prefix = uuid4()
         self._numbers = itertools.count()
+        self._taken: Counter[str] = Counter()
         self._consumers: dict[str, _DoorbellConsumer] = {}
         self._listener: threading.Thread | None = None
         self._closing = threading.Event()
@@ -110,6 +111,19 @@ class RedisQueues(RedisBroker):
             pipe.srem(f"{self.namespace}:__acks__.{self.broker_id}.{queue_name}", *message_ids)
             pipe.hdel(f"{self.namespace}:{queue_name}.msgs", *message_ids)
             pipe.execute()
+
+    def take_place(self, queue_name: str) -> None:
+        """Fetch one message less, for a job that came without one."""
+        self._taken[queue_name] += 1
+
+    def give_back(self, queue_name: str) -> None:
+        """That job is done."""
+        self._taken[queue_name] -= 1
+        if queue_name in self._consumers:
+            self._consumers[queue_name].bell.set()
+
+    def taken(self, queue_name: str) -> int:
+        return self._taken[queue_name]
 
     def waiting(self, queue_name: str) -> int:
         """How many messages wait to be fetched; raises `QueueUnavailable`."""
@@ -170,7 +184,7 @@ class _DoorbellConsumer(Consumer):
         return None
 
     def _fetch(self) -> bool:
-        free = self._limit - len(self._in_hand)
+        free = self._limit - len(self._in_hand) - self._broker.taken(self._queue_name)
         if free <= 0:
             return False
         try:
@@ -249,6 +263,12 @@ class MemoryQueues(StubBroker):
     def send_many(self, messages: Sequence[Message[None]]) -> None:
         for message in messages:
             self.enqueue(message)
+
+    def take_place(self, queue_name: str) -> None:
+        """Nothing: a message that is fetched too early waits in the same process as one that is not."""
+
+    def give_back(self, queue_name: str) -> None:
+        """Nothing either."""
 
     def waiting(self, queue_name: str) -> int:
         """How many messages wait to be fetched."""

@@ -40,8 +40,12 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None], 
         ),
         context.stopping,
     )
-    if claim is None:
-        return
+    if claim is not None:
+        await carry_out(context, claim, message, drawn)
+
+
+async def carry_out(context: WorkerContext, claim: ImageClaim, message: Message[None], drawn: Leave) -> None:
+    """Do an image job that is claimed."""
     done = await attempt(
         context,
         claim.lease,
@@ -49,7 +53,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None], 
         lambda failure: images.fail(context.database, claim, failure),
         message,
     )
-    if most is not None:
+    if context.most_images is not None:
         context.resources.sender.send([message])
     if not done:
         await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))

@@ -12,32 +12,70 @@ log = structlog.get_logger(__name__)
 
 Leave = Callable[[], None]
 """Gives a job's place away before the job is done."""
+Job = Callable[[Leave], Coroutine[Any, Any, None]]
 
 
 class Places:
-    """The jobs that have begun, `most` of them. The queue counts those that have not left their places."""
+    """Places for `places` jobs. Those that have left theirs go on: with them, `most` have begun and are not done."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, places: int, most: int) -> None:
+        self._places = asyncio.Semaphore(places)
         self._room = asyncio.Semaphore(most)
         self._jobs: set[asyncio.Task[None]] = set()
 
-    async def begin(self, job: Callable[[Leave], Coroutine[Any, Any, None]]) -> None:
-        """Do a job, and return when it has left its place; raises what it raises until then."""
+    async def begin(self, job: Job) -> None:
+        """Do a job when there is a place, and return when it has left it; raises what it raises until then."""
         await self._room.acquire()
-        left = asyncio.Event()
-        task = asyncio.create_task(job(left.set))
-        self._jobs.add(task)
-        task.add_done_callback(self._end)
-        task.add_done_callback(lambda _: left.set())
+        try:
+            await self._places.acquire()
+        except BaseException:
+            self._room.release()
+            raise
+        task, left = self._started(job)
         await left.wait()
         if task.done():
             await task
         else:
             task.add_done_callback(_say_what_went_wrong)
 
-    def _end(self, task: asyncio.Task[None]) -> None:
-        self._jobs.discard(task)
-        self._room.release()
+    async def take(self, count: int) -> bool:
+        """Take so many places for jobs that are to `start`; False where there are not so many now. Never waits."""
+        for taken in range(count):
+            if self._places.locked() or self._room.locked():
+                self.give_back(taken)
+                return False
+            await self._places.acquire()
+            await self._room.acquire()
+        return True
+
+    def give_back(self, count: int) -> None:
+        """Give back places that were taken, and in which nothing starts."""
+        for _ in range(count):
+            self._places.release()
+            self._room.release()
+
+    def start(self, job: Job) -> None:
+        """Do a job in a place that was taken."""
+        task, _ = self._started(job)
+        task.add_done_callback(_say_what_went_wrong)
+
+    def _started(self, job: Job) -> tuple[asyncio.Task[None], asyncio.Event]:
+        left = asyncio.Event()
+
+        def leave() -> None:
+            if not left.is_set():
+                left.set()
+                self._places.release()
+
+        def end(task: asyncio.Task[None]) -> None:
+            leave()
+            self._jobs.discard(task)
+            self._room.release()
+
+        task = asyncio.create_task(job(leave))
+        self._jobs.add(task)
+        task.add_done_callback(end)
+        return task, left
 
     async def empty(self, timeout: float | None = None) -> None:
         """Wait until all jobs are done, `timeout` seconds at most."""
@@ -47,4 +85,4 @@ class Places:
 
 def _say_what_went_wrong(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("a job failed after it had left its place; the sweeper sends it again", exc_info=error)
+        log.error("a job failed outside of its message; the sweeper sends it again", exc_info=error)

@@ -6,12 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 
-from db import requests
-from db.group_commit import GroupCommit
 from db.log import Heads
-from db.requests import Created, NewRequest
 from db.session import Database
 from events.bus import Bus
 from events.calls import Calls
@@ -19,10 +16,8 @@ from events.hub import Hub
 from settings import Settings
 from storage import Storage, open_storage
 from tasks.broker import Queues
+from tasks.creating import Creating
 from tasks.sender import Sender
-
-GATHERING_SECONDS = 0.001
-"""Of requests: their users wait."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +32,8 @@ class Resources:
     calls: Calls = field(default_factory=Calls)
 
     @cached_property
-    def create_request(self) -> GroupCommit[NewRequest, Created]:
-        limits = self.settings.max_active_requests, self.settings.max_attempts
-        return GroupCommit(
-            partial(requests.create_together, self.database, *limits),
-            lambda new: requests.create(self.database, new, *limits),
-            gathering=GATHERING_SECONDS,
-        )
+    def create_request(self) -> Creating:
+        return Creating(self.settings, self.database)
 
 
 @asynccontextmanager

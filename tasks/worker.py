@@ -21,6 +21,7 @@ from providers.load import image_provider, model_provider
 from tasks.actors import configured, limits, queues
 from tasks.attempt import patiently
 from tasks.broker import IMAGES, MODELS, QUEUES
+from tasks.eager import EagerStart
 from tasks.resources import Resources, open_resources
 from tasks.scratch import remove_left
 from tasks.sweeper import sweeping
@@ -63,6 +64,7 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
     await remove_left(resources.settings.work_dir)
     beat = asyncio.create_task(_beat(resources, slots))
     set_current(context)
+    resources.create_request.together = EagerStart(context).create_together
     try:
         yield context
     finally:

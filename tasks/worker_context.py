@@ -72,7 +72,7 @@ class WorkerContext:
     @cached_property
     def places(self) -> Places:
         """Where images are drawn."""
-        return Places(BEGUN_PER_PLACE * self.settings.image_concurrency)
+        return Places(self.settings.image_concurrency, BEGUN_PER_PLACE * self.settings.image_concurrency)
 
     @property
     def storage(self) -> Storage:

@@ -16,14 +16,14 @@ from typing import Any
 
 from sqlalchemy import Table, select, update
 
-from db import images, models, requests
+from db import creation, images, models
+from db.creation import NewRequest
 from db.images import Drawn, ImageClaim
 from db.log import read_events
 from db.migrate import migrate
 from db.models import ModelClaim
 from db.queries import requests_by_id
 from db.records import ModelFile, Request
-from db.requests import NewRequest
 from db.session import Database
 from db.tables import image_generation_jobs, metadata, model_generation_jobs
 from events.bus import Message
@@ -94,7 +94,7 @@ def new_request(user_id: str = "ann", key: str | None = None, prompt: str = "an 
 
 async def create(database: Database, user_id: str = "ann", limit: int = 0, attempts: int = 3) -> tuple[str, list[str]]:
     """Returns the id of the request and those of its jobs, by index of the image."""
-    request, jobs = await requests.create(database, new_request(user_id), limit, attempts)
+    request, jobs = await creation.create(database, new_request(user_id), limit, attempts)
     return request.id, jobs
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from db import images, models, requests
+from db import creation, images, models, requests
+from db.creation import NewRequest
 from db.images import Drawn
 from db.log import read_events
 from db.migrate import migrate
 from db.records import Request
-from db.requests import NewRequest
 from db.tables import generated_images, image_generation_jobs, model_generation_jobs
 from db.tables import models as model_rows
 from events.follow import follow_request
@@ -79,7 +79,7 @@ class Bench:
 
     async def _created(self, prompt: str) -> tuple[Request, list[str]]:
         new = NewRequest("ada", prompt, False, None, prompt, (prompt,))
-        return await requests.create(self.database, new, 0, 3)
+        return await creation.create(self.database, new, 0, 3)
 
     async def select(self, request_id: str) -> str:
         _, _, job_id = await models.select_image(self.database, "ada", request_id, 0, 100, 0, 3)

@@ -81,9 +81,10 @@ class Program:
         )
 
     def start(self) -> None:
-        if self.served:
+        if not self.environment["DATABASE_URL"].startswith("sqlite"):
             migrated = self.run("migrate")
             assert migrated.returncode == 0, migrated.stderr
+        if self.served:
             self.start_worker()
         self.start_api()
 

@@ -12,12 +12,13 @@ import jwt
 import pytest
 
 from tests.acceptance.conftest import Connect, Tencent, servers
-from tests.acceptance.program import Client, in_phase, running
+from tests.acceptance.program import Client, assert_whole, in_phase, running
 from tests.servers import wait_until
 from tests.standins.tencent import Script
 
 SECRET = "a secret of thirty-two bytes and more"
 MANY = 5
+SECONDS = 0.4
 
 
 def token(user: str) -> str:
@@ -67,3 +68,26 @@ async def test_two_workers_one_of_them_killed(
     order = [job.input for job in tencent.jobs.values()]
     assert order.index(one[1]) <= 4, "bob waited for more than the jobs that ada had in hand"
     assert tencent.refusals.total() == 0
+
+
+async def test_a_process_that_serves_and_works_draws_no_more_at_once(
+    request: pytest.FixtureRequest, tmp_path: Path, connect: Connect
+) -> None:
+    """It begins images of its own requests without a message, beside those that it fetches."""
+    environment = {**servers(request, "served"), "MAX_ACTIVE_REQUESTS": "0", "IMAGE_CONCURRENCY": "5"}
+    with running(tmp_path, environment, served=False) as program:
+        await asyncio.to_thread(program.start_worker)
+        client = connect(program)
+
+        async def whole(number: int) -> None:
+            await asyncio.sleep(number * 0.1)
+            request_id = await client.created(f"number {number} delay={SECONDS}")
+            assert_whole(await client.follow(request_id, in_phase("AWAITING_SELECTION")))
+
+        await asyncio.gather(*(whole(number) for number in range(12)))
+        calls = program.calls("image")
+    assert len(calls) == 48
+    assert len({call["pid"] for call in calls}) == 2, "what one has no room for, the other does"
+    for call in calls:
+        then = [one for one in calls if one["pid"] == call["pid"] and 0 <= call["time"] - one["time"] < SECONDS]
+        assert len(then) <= 5

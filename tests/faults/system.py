@@ -53,7 +53,7 @@ class Api(_Maquette):
         return f"http://127.0.0.1:{self.port}"
 
     def arguments(self) -> Sequence[str]:
-        return ["serve", "--port", str(self.port), "--no-worker"]
+        return ["serve", "--port", str(self.port)]
 
     def answers(self) -> bool:
         try:

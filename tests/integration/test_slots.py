@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import images, jobs, requests, slots
+from db import creation, images, jobs, slots
+from db.creation import NewRequest
 from db.images import Drawn
 from db.migrate import migrate
-from db.requests import NewRequest
 from db.session import Database
 from db.statements import Bound, Outcome
 from db.tables import image_generation_jobs as table
@@ -47,7 +47,7 @@ async def created(database, user, count=1):
     """The ids of the jobs of so many requests of a user, one a request; the others are out of the way."""
     found = []
     for _ in range(count):
-        request, ids = await requests.create(database, NewRequest(user, "x", False, None, "x", ("x",)), 0, 3)
+        request, ids = await creation.create(database, NewRequest(user, "x", False, None, "x", ("x",)), 0, 3)
         assert request.user_id == user
         found += ids
     return found

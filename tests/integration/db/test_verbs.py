@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from db import images, jobs, models, requests
+from db import creation, images, jobs, models, requests
 from db.images import Drawn
 from db.jobs import LeaseLost
 from db.queries import files_of_models
@@ -53,7 +53,7 @@ BUSY = Failure(FailureCode.PROVIDER_BUSY, "Too much to do.", retryable=True)
 
 
 async def test_creating_writes_everything_and_tells_nothing(database: Database, told: Told):
-    request, job_ids = await requests.create(database, new_request(prompt="a 猫 🦉"), 0, 3)
+    request, job_ids = await creation.create(database, new_request(prompt="a 猫 🦉"), 0, 3)
     assert await request_of(database, request.id) == request
     assert (request.prompt, request.original_prompt) == ("a 猫 🦉, printable", "a 猫 🦉")
     found = sorted(await rows(database, generated_images), key=lambda image: image.index)
@@ -249,13 +249,13 @@ async def waits_for_a_lock(database: Database) -> bool:
 
 async def test_the_quota_is_exact(database: Database):
     made = await asyncio.gather(
-        *(requests.create(database, new_request(), 7, 3) for _ in range(30)), return_exceptions=True
+        *(creation.create(database, new_request(), 7, 3) for _ in range(30)), return_exceptions=True
     )
     refused = [answer for answer in made if isinstance(answer, Refused)]
     assert {error.refusal for error in refused} == {Refusal.QUOTA_EXCEEDED}
     assert len(refused) == 23
     assert len(await rows(database, generation_requests)) == 7
-    await requests.create(database, new_request("ben"), 7, 3)
+    await creation.create(database, new_request("ben"), 7, 3)
 
 
 async def test_the_quota_counts_selections_and_retries(database: Database):
@@ -274,21 +274,21 @@ async def test_the_quota_counts_selections_and_retries(database: Database):
 
 
 async def test_a_key_makes_one_request(database: Database):
-    made = await asyncio.gather(*(requests.create(database, new_request(key="k"), 0, 3) for _ in range(16)))
+    made = await asyncio.gather(*(creation.create(database, new_request(key="k"), 0, 3) for _ in range(16)))
     assert len({request.id for request, _ in made}) == 1
     assert Counter(len(job_ids) for _, job_ids in made) == {4: 1, 0: 15}
     assert len(await rows(database, IMAGE_JOBS)) == 4
     for key in ("K", "k ", "ḱ"):
-        _, job_ids = await requests.create(database, new_request(key=key), 0, 3)
+        _, job_ids = await creation.create(database, new_request(key=key), 0, 3)
         assert len(job_ids) == 4
-    assert len((await requests.create(database, new_request("Ann", key="k"), 0, 3))[1]) == 4
+    assert len((await creation.create(database, new_request("Ann", key="k"), 0, 3))[1]) == 4
     with pytest.raises(Refused) as caught:
-        await requests.create(database, new_request(key="k", prompt="a cat"), 0, 3)
+        await creation.create(database, new_request(key="k", prompt="a cat"), 0, 3)
     assert caught.value.refusal is Refusal.IDEMPOTENCY_CONFLICT
 
 
 async def test_a_key_makes_one_request_at_the_limit_too(database: Database):
-    made = await asyncio.gather(*(requests.create(database, new_request(key="k"), 1, 3) for _ in range(8)))
+    made = await asyncio.gather(*(creation.create(database, new_request(key="k"), 1, 3) for _ in range(8)))
     assert len({request.id for request, _ in made}) == 1
 
 
@@ -542,7 +542,7 @@ async def test_a_cancelled_task_leaves_no_lock_behind(database: Database):
     """A deadline may end a verb anywhere in its transaction."""
     request_id, job_ids = await create(database)
     for steps in range(1, 40):
-        task = asyncio.create_task(requests.create(database, new_request(), 0, 3))
+        task = asyncio.create_task(creation.create(database, new_request(), 0, 3))
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()

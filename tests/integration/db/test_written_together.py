@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 
-from db import images, requests
+from db import creation, images, requests
+from db.creation import Claiming
 from db.group_commit import GroupCommit
-from db.images import Drawn
+from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.log import lock_request
 from db.session import Database
-from db.tables import generated_images, generation_requests, users
+from db.tables import generated_images, generation_requests, image_generation_jobs, users
 from events.status import ImageStatus, RequestStatus
 from events.types import ImageCompleted, ImageGenerating, TaskUpdated
 from tests.rows import LEASE_SECONDS, SECONDS, Told, claim_image, create, history, new_request, request_of, rows
@@ -92,20 +95,58 @@ async def test_what_is_locked_is_left_out_at_once(on_mariadb: Database):
 
 
 async def test_creating_together_keeps_to_each_users_limit(database: Database):
-    await requests.create(database, new_request("ann"), 3, 3)
-    await requests.create(database, new_request("ben"), 3, 3)
+    await creation.create(database, new_request("ann"), 3, 3)
+    await creation.create(database, new_request("ben"), 3, 3)
     news = [new_request(user) for user in ("ann", "ann", "ann", "ben", "carl")]
     # Carl is new: his row, which is the lock, is not there yet.
-    assert list(await requests.create_together(database, 3, 3, news)) == [0, 1, 3]
+    assert list((await creation.create_together(database, 3, 3, news))[0]) == [0, 1, 3]
     assert len(await rows(database, generation_requests)) == 5
-    assert list(await requests.create_together(database, 0, 3, news)) == list(range(5))
+    assert list((await creation.create_together(database, 0, 3, news))[0]) == list(range(5))
 
 
 async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
     for user in ("ann", "ben"):
-        await requests.create(on_mariadb, new_request(user), 3, 3)
+        await creation.create(on_mariadb, new_request(user), 3, 3)
     async with on_mariadb.transaction() as elsewhere:
         await elsewhere.execute(users.select().where(users.c.id == "ann").with_for_update())
         async with asyncio.timeout(5):
-            made = await requests.create_together(on_mariadb, 3, 3, [new_request("ann"), new_request("ben")])
+            made, _ = await creation.create_together(on_mariadb, 3, 3, [new_request("ann"), new_request("ben")])
     assert list(made) == [1]
+
+
+async def test_the_first_requests_may_be_claimed_as_they_are_created(database: Database, told: Told):
+    claiming = Claiming(2, LEASE_SECONDS, SECONDS)
+    made, claims = await creation.create_together(database, 0, 3, [new_request() for _ in range(3)], claiming)
+    assert [len(job_ids) for _, job_ids in made.values()] == [0, 0, 4], "what is claimed is not sent"
+    assert {(request.status, request.last_event_sequence) for request, _ in made.values()} == {
+        (RequestStatus.IMAGE_PENDING, 0)
+    }
+    _, job_ids = await create(database)
+    later = [await claim_image(database, job_id) for job_id in job_ids]
+    begun = [request.id for request, _ in made.values()][:2]
+    assert [claim.lease.request_id for claim in claims] == [name for name in begun for _ in range(4)]
+    for request_id in begun:
+        [row] = [row for row in await rows(database, generation_requests) if row.id == request_id]
+        assert (row.status, row.last_event_sequence) == (RequestStatus.IMAGE_GENERATING, 4)
+        assert [(event.sequence, type(event.data)) for event in await history(database, request_id)] == [
+            (number, ImageGenerating) for number in range(1, 5)
+        ]
+    happened = [event for message in told for event in message.events if event.request_id in begun]
+    assert happened == [event for request_id in begun for event in await history(database, request_id)]
+    # As if they had been claimed afterwards.
+    same = [kept_of(claim, await rows(database, image_generation_jobs)) for claim in claims]
+    assert same == [kept_of(claim, await rows(database, image_generation_jobs)) for claim in later] * 2
+    assert await together(database, items=[claims[0].lease.job_id]) == {0: None}, "it is in hand"
+    for claim in claims:
+        await images.complete(database, Drawn(claim, f"{claim.image_id}.png"))
+    assert {(await request_of(database, name)).status for name in begun} == {RequestStatus.IMAGE_COMPLETED}
+
+
+def kept_of(claim: ImageClaim, jobs: Sequence[Any]) -> tuple[Any, ...]:
+    """What a claim and its job's row have in common with those of other jobs."""
+    [job] = [job for job in jobs if job.id == claim.lease.job_id]
+    assert (job.lease_token, job.deadline_at) == (claim.lease.token, claim.lease.deadline_at)
+    assert claim.lease.folder.endswith(f"{claim.lease.token}/")
+    lasts = job.lease_expires_at - job.started_at, job.deadline_at - job.started_at
+    unfailed = job.failure, job.finished_at, job.provider_job_id, job.submit_begun_at
+    return claim.index, claim.prompt, claim.lease.attempt, job.status, job.attempts, job.max_attempts, lasts, unfailed

@@ -142,6 +142,22 @@ def test_a_message_on_an_idle_queue_begins_at_once(desk: Desk, work: Work):
     assert statistics.median(waits) < 0.05, waits
 
 
+def test_a_job_that_came_without_a_message_takes_a_place(redis_server: Redis, work: Work):
+    redis_server.flushall()
+    work.go.clear()
+    with desk_on(redis_server.url, work) as desk, desk.working():
+        for _ in range(3):
+            desk.queues.take_place(IMAGES)
+        desk.send(*(f"job_{number}" for number in range(10)))
+        wait(work.settled(2, 0))
+        assert desk.queues.waiting(IMAGES) == 8, "somebody else may have them"
+        for _ in range(3):
+            desk.queues.give_back(IMAGES)
+        wait(work.settled(5, 0))
+        work.go.set()
+    assert work.most[IMAGES] == 5
+
+
 def test_limits_hold_and_nothing_is_left(desk: Desk, work: Work):
     work.go.clear()
     desk.queues.send_many(

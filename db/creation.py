@@ -1,0 +1,195 @@
+"""Creating requests, and claiming the images of those that this process begins at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from db.images import ImageClaim
+from db.jobs import new_job, take_new
+from db.log import REQUEST_COLUMNS, Entry, write_events
+from db.records import Request, new_id
+from db.refusal import Refusal, Refused
+from db.requests import ACTIVE, check_quota
+from db.session import Database, Transaction
+from db.statements import Prepared
+from db.tables import generated_images, generation_requests, image_generation_jobs, users
+from events.clock import utc_now
+from events.status import ImageStatus, RequestStatus
+from events.types import ImageGenerating
+
+REQUEST_FIELDS = tuple(field.name for field in fields(Request))
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What a user asks for. `prompt` and `variants`, one an image, are what the prompt provider made of it."""
+
+    user_id: str
+    original_prompt: str
+    optimize_prompt: bool
+    idempotency_key: str | None
+    prompt: str
+    variants: tuple[str, ...]
+
+
+async def find_same(
+    database: Database, user_id: str, idempotency_key: str, original_prompt: str, optimize_prompt: bool
+) -> Request | None:
+    """The request that was made with this key before; raises `Refused` if its input was another."""
+    query = select(*REQUEST_COLUMNS).where(
+        generation_requests.c.user_id == user_id, generation_requests.c.idempotency_key == idempotency_key
+    )
+    async with database.reading() as connection:
+        row = (await connection.execute(query)).first()
+    if row is None:
+        return None
+    request = Request(*row)
+    if (request.original_prompt, request.optimize_prompt) != (original_prompt, optimize_prompt):
+        raise Refused(
+            Refusal.IDEMPOTENCY_CONFLICT,
+            "This idempotency key was used with another input. Use a new key for a new request.",
+            ("input", "idempotencyKey"),
+        )
+    return request
+
+
+@dataclass(frozen=True, slots=True)
+class Claiming:
+    """That the images of the first so many `requests` are claimed as they are created, as `db.images.claim` does it."""
+
+    requests: int
+    lease_seconds: float
+    seconds: float
+
+
+NOTHING = Claiming(0, 0, 0)
+Created = tuple[Request, list[str]]
+"""A request as it was created, with the ids of its jobs that are to be sent."""
+
+
+async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> Created:
+    """Write a request with its images and their jobs. Raises `Refused`.
+
+    With an idempotency key that is there already, the request that has it and no jobs.
+    """
+    try:
+        async with database.transaction() as transaction:
+            await check_quota(transaction, new.user_id, limit)
+            made, _ = _insert(transaction, [new], max_attempts, NOTHING)
+            return made[0]
+    except (IntegrityError, Refused):
+        # The same key came twice at once: the second one may meet the limit that the first has reached.
+        if new.idempotency_key is None:
+            raise
+        same = await find_same(database, new.user_id, new.idempotency_key, new.original_prompt, new.optimize_prompt)
+        if same is None:
+            raise
+        return same, []
+
+
+async def create_together(
+    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest], claiming: Claiming = NOTHING
+) -> tuple[dict[int, Created], list[ImageClaim]]:
+    """The same for several (see `GroupCommit`), but for those of users who are at their limit, locked, or new.
+
+    Of what is claimed nothing is to be sent. Its requests are returned as they were before.
+    """
+    async with database.transaction() as transaction:
+        free = await _free_places(transaction, {new.user_id for new in news}, limit) if limit else None
+        found = []
+        for position, new in enumerate(news):
+            if free is not None:
+                free[new.user_id] = free.get(new.user_id, 0) - 1
+            if free is None or free[new.user_id] >= 0:
+                found.append(position)
+        if not found:
+            return {}, []
+        made, claims = _insert(transaction, [news[position] for position in found], max_attempts, claiming)
+    return dict(zip(found, made, strict=True)), claims
+
+
+def _insert(
+    transaction: Transaction, news: Sequence[NewRequest], max_attempts: int, claiming: Claiming
+) -> tuple[list[Created], list[ImageClaim]]:
+    now = utc_now()
+    requests = [_request(new, now) for new in news]
+    drawings = [_drawings(request, new.variants, max_attempts) for request, new in zip(requests, news, strict=True)]
+    rows = [
+        {name: getattr(request, name) for name in REQUEST_FIELDS} | {"idempotency_key": new.idempotency_key}
+        for request, new in zip(requests, news, strict=True)
+    ]
+    made = [(request, [job["id"] for _, job in drawing]) for request, drawing in zip(requests, drawings, strict=True)]
+    claims: list[ImageClaim] = []
+    told: list[Entry] = []
+    for number in range(min(claiming.requests, len(made))):
+        request, begun = requests[number], [_claim(image, job, claiming) for image, job in drawings[number]]
+        made[number] = request, []
+        claims += begun
+        told.append(Entry(request, [ImageGenerating(claim.image_id, claim.index, claim.prompt) for claim in begun]))
+        rows[number] |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(begun)}
+    transaction.write(_INSERTS[generation_requests].bind(*rows))
+    transaction.write(_INSERTS[generated_images].bind(*(image for drawing in drawings for image, _ in drawing)))
+    transaction.write(_INSERTS[image_generation_jobs].bind(*(job for drawing in drawings for _, job in drawing)))
+    if told:
+        write_events(transaction, told, now)
+    return made, claims
+
+
+def _request(new: NewRequest, now: datetime) -> Request:
+    return Request(
+        id=new_id("req"),
+        user_id=new.user_id,
+        original_prompt=new.original_prompt,
+        prompt=new.prompt,
+        optimize_prompt=new.optimize_prompt,
+        status=RequestStatus.IMAGE_PENDING,
+        selected_image_index=None,
+        last_event_sequence=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+Row = dict[str, Any]
+
+
+def _drawings(request: Request, variants: Sequence[str], max_attempts: int) -> list[tuple[Row, Row]]:
+    """The rows of a request's images and of their jobs."""
+    drawings = []
+    for index, prompt in enumerate(variants):
+        image = {"id": new_id("img"), "request_id": request.id, "index": index, "prompt": prompt}
+        job = new_job(new_id("job"), request.id, max_attempts, request.created_at)
+        drawings.append((image | {"status": ImageStatus.PENDING}, job | {"image_id": image["id"]}))
+    return drawings
+
+
+def _claim(image: Row, job: Row, claiming: Claiming) -> ImageClaim:
+    """Have the rows be those of an image that is being drawn."""
+    image["status"] = ImageStatus.GENERATING
+    lease = take_new(image_generation_jobs, job, image["id"], claiming.lease_seconds, claiming.seconds)
+    return ImageClaim(lease, image["id"], image["index"], image["prompt"], provider_job_id=None, submit_begun=False)
+
+
+_INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, generated_images, image_generation_jobs)}
+
+
+async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
+    """Lock users, and count how many requests each may still have under way. Left out is who is locked, or new."""
+    locked = list(
+        await transaction.connection.scalars(
+            select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True)
+        )
+    )
+    counted = await transaction.execute(
+        select(generation_requests.c.user_id, func.count())
+        .where(generation_requests.c.user_id.in_(locked), generation_requests.c.status.in_(ACTIVE))
+        .group_by(generation_requests.c.user_id)
+    )
+    active: dict[str, int] = dict(counted.all())
+    return {user_id: limit - active.get(user_id, 0) for user_id in locked}

@@ -1,0 +1,70 @@
+"""Eager start: the process that creates a request begins its images, where its worker has room for all of them.
+
+They are claimed in the transaction that creates them: no message travels, and no second transaction is waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+
+from db import creation
+from db.creation import Claiming, Created, NewRequest
+from db.images import ImageClaim
+from tasks import images
+from tasks.actors import generate_image
+from tasks.broker import IMAGES
+from tasks.places import Leave
+from tasks.worker_context import WorkerContext
+
+PAUSE_SECONDS = 0.002
+
+
+class EagerStart:
+    """Creates requests for the worker of this process (see `Creating.together`)."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+
+    async def create_together(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
+        context, settings = self._context, self._context.settings
+        requests, taken = await self._take_places(news)
+        claiming = Claiming(requests, settings.lease_seconds, settings.image_timeout_seconds)
+        try:
+            created, claims = await creation.create_together(
+                context.database, settings.max_active_requests, settings.max_attempts, news, claiming
+            )
+            for claim in claims:
+                self._begin(claim)
+                taken -= 1
+        finally:
+            context.places.give_back(taken)
+        return created
+
+    async def _take_places(self, news: Sequence[NewRequest]) -> tuple[int, int]:
+        """Take places for the first of the requests; returns for how many requests, and how many places."""
+        requests = taken = 0
+        # Where the account has a limit, each job waits for its turn.
+        if self._context.most_images is None and not self._context.stopping.is_set():
+            for new in news:
+                count = len(new.variants)
+                if not await self._context.places.take(count):
+                    break
+                requests, taken = requests + 1, taken + count
+        return requests, taken
+
+    def _begin(self, claim: ImageClaim) -> None:
+        queues = self._context.resources.queues
+
+        async def job(leave: Leave) -> None:
+            # What is told of it goes first.
+            await asyncio.sleep(PAUSE_SECONDS)
+            with ExitStack() as place:
+                place.callback(queues.give_back, IMAGES)
+                place.callback(leave)
+                message = generate_image.message(claim.lease.job_id)
+                await images.carry_out(self._context, claim, message, place.close)
+
+        queues.take_place(IMAGES)
+        self._context.places.start(job)
