@@ -28,6 +28,9 @@ import click
 THEIRS, OURS = "targets/rest.json", "targets/maquette.json"
 OF_ONE_API = "targets/one-api.json"
 """Of the processes that have subscribers, the driver looks at one."""
+OF_ONE_PROCESS = "targets/one-process.json"
+"""It serves and works: an idle system needs no more."""
+TARGETS = {"fanout": OF_ONE_API, "first-event": OF_ONE_PROCESS}
 API_PROCESSES = 2
 ROOT = Path(__file__).parent.parent
 OPEN_FILES = 40_000
@@ -88,7 +91,7 @@ def main(baseline: Path, scenario: str, runs: int, subscribers: str, calm: int, 
     with tempfile.TemporaryDirectory(prefix="maquette-bench-") as name, driver(baseline, Path(name)) as folder:
         for _ in range(runs):
             for one in scenario.split(","):
-                for target in (THEIRS, OF_ONE_API if one == "fanout" else OURS):
+                for target in (THEIRS, TARGETS.get(one, OURS)):
                     options = ["--scenario", one, "--subscribers", subscribers, "--calm", str(calm)]
                     for line in measure(folder, [*options, "--target", target, "--quiet", "--subscribe-delay", "0"]):
                         click.echo(line, err=True)
@@ -171,11 +174,16 @@ def driver(baseline: Path, folder: Path) -> Iterator[Path]:
     # The driver itself fills in what concerns its services.
     for name, value in (("MAQUETTE", Path(sys.executable).parent / "maquette"), ("BENCH_DIR", folder / "data")):
         target = target.replace(f"${{{name}}}", str(value))
-    (copy / OF_ONE_API).write_text(target)
     of_one = json.loads(target)
     api, worker = of_one["processes"]
     apis = [api | {"name": f"api-{number}"} for number in range(API_PROCESSES)]
-    (copy / OURS).write_text(json.dumps(of_one | {"processes": [*apis, worker]}))
+    alone = api | {"cmd": [part for part in api["cmd"] if part not in ("--no-worker", "--reuse-port")]}
+    for path, processes in (
+        (OURS, [*apis, worker]),
+        (OF_ONE_API, [api, worker]),
+        (OF_ONE_PROCESS, [alone]),
+    ):
+        (copy / path).write_text(json.dumps(of_one | {"processes": processes}))
     subprocess.run(["./start-services.sh"], cwd=copy, check=True, stdout=sys.stderr)
     try:
         yield copy

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -37,14 +38,14 @@ QUERY = """{
     pageInfo { hasNextPage }
   }
 }"""
-NEW = NewRequest("local", "a small owl", False, None, "a small owl", ("front", "side", "back", "top"))
+NEW = partial(NewRequest, "local", "a small owl", False, None, "a small owl", ("front", "side", "back", "top"))
 
 
 async def fill(url: str, count: int) -> None:
     """Write so many requests whose images are made."""
     database = Database(url, lambda _: None)
     for start in range(0, count, BATCH):
-        await creation.create_together(database, 0, 3, [NEW] * min(BATCH, count - start))
+        await creation.create_together(database, 0, 3, [NEW() for _ in range(min(BATCH, count - start))])
     async with database.transaction() as transaction:
         for table, status in (
             (generation_requests, RequestStatus.IMAGE_COMPLETED),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from db.images import ImageClaim
@@ -36,20 +37,17 @@ class NewRequest:
     idempotency_key: str | None
     prompt: str
     variants: tuple[str, ...]
+    id: str = field(default_factory=partial(new_id, "req"))
 
 
 async def find_same(
     database: Database, user_id: str, idempotency_key: str, original_prompt: str, optimize_prompt: bool
 ) -> Request | None:
     """The request that was made with this key before; raises `Refused` if its input was another."""
-    query = select(*REQUEST_COLUMNS).where(
-        generation_requests.c.user_id == user_id, generation_requests.c.idempotency_key == idempotency_key
-    )
-    async with database.reading() as connection:
-        row = (await connection.execute(query)).first()
-    if row is None:
+    columns = generation_requests.c
+    request = await _first(database, columns.user_id == user_id, columns.idempotency_key == idempotency_key)
+    if request is None:
         return None
-    request = Request(*row)
     if (request.original_prompt, request.optimize_prompt) != (original_prompt, optimize_prompt):
         raise Refused(
             Refusal.IDEMPOTENCY_CONFLICT,
@@ -57,6 +55,12 @@ async def find_same(
             ("input", "idempotencyKey"),
         )
     return request
+
+
+async def _first(database: Database, *conditions: ColumnElement[bool]) -> Request | None:
+    async with database.reading() as connection:
+        row = (await connection.execute(select(*REQUEST_COLUMNS).where(*conditions))).first()
+    return None if row is None else Request(*row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ Created = tuple[Request, list[str]]
 async def create(database: Database, new: NewRequest, limit: int, max_attempts: int) -> Created:
     """Write a request with its images and their jobs. Raises `Refused`.
 
-    With an idempotency key that is there already, the request that has it and no jobs.
+    With an id or an idempotency key that is there already, the request that has it and no jobs.
     """
     try:
         async with database.transaction() as transaction:
@@ -84,10 +88,11 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
             made, _ = _insert(transaction, [new], max_attempts, NOTHING)
             return made[0]
     except (IntegrityError, Refused):
-        # The same key came twice at once: the second one may meet the limit that the first has reached.
-        if new.idempotency_key is None:
-            raise
-        same = await find_same(database, new.user_id, new.idempotency_key, new.original_prompt, new.optimize_prompt)
+        # A shared transaction has written it, and the answer to its commit was lost. Or a key came twice at once: the
+        # second one may meet the limit that the first has reached.
+        same = await _first(database, generation_requests.c.id == new.id)
+        if same is None and (key := new.idempotency_key) is not None:
+            same = await find_same(database, new.user_id, key, new.original_prompt, new.optimize_prompt)
         if same is None:
             raise
         return same, []
@@ -143,7 +148,7 @@ def _insert(
 
 def _request(new: NewRequest, now: datetime) -> Request:
     return Request(
-        id=new_id("req"),
+        id=new.id,
         user_id=new.user_id,
         original_prompt=new.original_prompt,
         prompt=new.prompt,

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
+from events.calls import Calls
 from resolvers.context import make_context
 from resolvers.documents import Refused
 from resolvers.limits import Limits
@@ -30,7 +31,8 @@ def context(fault):
         yield
 
     database = SimpleNamespace(reading=reading)
-    resources = SimpleNamespace(database=database, settings=SimpleNamespace(max_active_requests=1), hub=None)
+    settings = SimpleNamespace(max_active_requests=1)
+    resources = SimpleNamespace(database=database, settings=settings, hub=None, calls=Calls())
     return make_context(resources, None, Caller("ada", is_operator=True), None, None)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,11 +17,24 @@ from db.group_commit import GroupCommit
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.log import lock_request
-from db.session import Database
+from db.session import Database, Transaction
 from db.tables import generated_images, generation_requests, image_generation_jobs, users
 from events.status import ImageStatus, RequestStatus
 from events.types import ImageCompleted, ImageGenerating, TaskUpdated
-from tests.rows import LEASE_SECONDS, SECONDS, Told, claim_image, create, history, new_request, request_of, rows
+from settings import Settings
+from tasks.creating import Creating
+from tests.rows import (
+    LEASE_SECONDS,
+    SECONDS,
+    Told,
+    claim_image,
+    create,
+    history,
+    new_request,
+    request_of,
+    rows,
+    sqlite_url,
+)
 
 together = partial(images.write_together, lease_seconds=LEASE_SECONDS, seconds=SECONDS)
 
@@ -101,7 +116,8 @@ async def test_creating_together_keeps_to_each_users_limit(database: Database):
     # Carl is new: his row, which is the lock, is not there yet.
     assert list((await creation.create_together(database, 3, 3, news))[0]) == [0, 1, 3]
     assert len(await rows(database, generation_requests)) == 5
-    assert list((await creation.create_together(database, 0, 3, news))[0]) == list(range(5))
+    more = [new_request(user) for user in ("ann", "ann", "carl")]
+    assert list((await creation.create_together(database, 0, 3, more))[0]) == [0, 1, 2]
 
 
 async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
@@ -150,3 +166,30 @@ def kept_of(claim: ImageClaim, jobs: Sequence[Any]) -> tuple[Any, ...]:
     lasts = job.lease_expires_at - job.started_at, job.deadline_at - job.started_at
     unfailed = job.failure, job.finished_at, job.provider_job_id, job.submit_begun_at
     return claim.index, claim.prompt, claim.lease.attempt, job.status, job.attempts, job.max_attempts, lasts, unfailed
+
+
+class ForgetfulDatabase(Database):
+    """Its connection breaks after the next commit, before the answer, if it is told to."""
+
+    breaks = False
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as transaction:
+            yield transaction
+        if self.breaks:
+            self.breaks = False
+            raise ConnectionResetError("the answer to the commit was lost")
+
+
+@pytest.mark.parametrize("limit", [0, 4])
+async def test_a_request_whose_commit_was_not_answered_is_created_once(tmp_path: Path, limit: int):
+    database = ForgetfulDatabase(sqlite_url(tmp_path), Told().append)
+    creating = Creating(Settings(_env_file=None, max_active_requests=limit), database)
+    await creating(new_request())
+    database.breaks = True
+    created = await asyncio.gather(*(creating(new_request()) for _ in range(3)))
+    found = {row.id for row in await rows(database, generation_requests)}
+    assert len(found) == 4
+    assert {request.id for request, _ in created} < found
+    await database.aclose()
