@@ -65,9 +65,9 @@ async def _first(database: Database, *conditions: ColumnElement[bool]) -> Reques
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """That the images of the first so many `requests` are claimed as they are created, as `db.images.claim` does it."""
+    """That so many `images`, of whole requests, are claimed as they are created, as `db.images.claim` does it."""
 
-    requests: int
+    images: int
     lease_seconds: float
     seconds: float
 
@@ -132,11 +132,13 @@ def _insert(
     made = [(request, [job["id"] for _, job in drawing]) for request, drawing in zip(requests, drawings, strict=True)]
     claims: list[ImageClaim] = []
     told: list[Entry] = []
-    for number in range(min(claiming.requests, len(made))):
-        request, begun = requests[number], [_claim(image, job, claiming) for image, job in drawings[number]]
-        made[number] = request, []
+    for number, request in enumerate(requests):
+        if len(claims) + len(drawings[number]) > claiming.images:
+            break
+        begun = [_claim(image, job, claiming) for image, job in drawings[number]]
         claims += begun
         told.append(Entry(request, [ImageGenerating(claim.image_id, claim.index, claim.prompt) for claim in begun]))
+        made[number] = request, []
         rows[number] |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(begun)}
     transaction.write(_INSERTS[generation_requests].bind(*rows))
     transaction.write(_INSERTS[generated_images].bind(*(image for drawing in drawings for image, _ in drawing)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -27,7 +25,6 @@ from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, Reques
 
 PROMPT_LENGTH = 2_000
 IMAGE_COLUMNS = columns_of(Image, generated_images)
-REQUEST_FIELDS = tuple(field.name for field in fields(Request))
 ACTIVE = tuple(
     status
     for status, phase in PHASES.items()

@@ -29,8 +29,8 @@ class EagerStart:
 
     async def create_together(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
         context, settings = self._context, self._context.settings
-        requests, taken = await self._take_places(news)
-        claiming = Claiming(requests, settings.lease_seconds, settings.image_timeout_seconds)
+        taken = await self._take_places(news)
+        claiming = Claiming(taken, settings.lease_seconds, settings.image_timeout_seconds)
         try:
             created, claims = await creation.create_together(
                 context.database, settings.max_active_requests, settings.max_attempts, news, claiming
@@ -42,17 +42,17 @@ class EagerStart:
             context.places.give_back(taken)
         return created
 
-    async def _take_places(self, news: Sequence[NewRequest]) -> tuple[int, int]:
-        """Take places for the first of the requests; returns for how many requests, and how many places."""
-        requests = taken = 0
+    async def _take_places(self, news: Sequence[NewRequest]) -> int:
+        """Take places for as many of the requests as there is room for; returns how many places."""
         # Where the account has a limit, each job waits for its turn.
-        if self._context.most_images is None and not self._context.stopping.is_set():
-            for new in news:
-                count = len(new.variants)
-                if not await self._context.places.take(count):
-                    break
-                requests, taken = requests + 1, taken + count
-        return requests, taken
+        if self._context.most_images is not None or self._context.stopping.is_set():
+            return 0
+        taken = 0
+        for new in news:
+            if not await self._context.places.take(len(new.variants)):
+                break
+            taken += len(new.variants)
+        return taken
 
     def _begin(self, claim: ImageClaim) -> None:
         queues = self._context.resources.queues

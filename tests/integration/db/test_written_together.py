@@ -131,7 +131,7 @@ async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
 
 
 async def test_the_first_requests_may_be_claimed_as_they_are_created(database: Database, told: Told):
-    claiming = Claiming(2, LEASE_SECONDS, SECONDS)
+    claiming = Claiming(9, LEASE_SECONDS, SECONDS)
     made, claims = await creation.create_together(database, 0, 3, [new_request() for _ in range(3)], claiming)
     assert [len(job_ids) for _, job_ids in made.values()] == [0, 0, 4], "what is claimed is not sent"
     assert {(request.status, request.last_event_sequence) for request, _ in made.values()} == {
