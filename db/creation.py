@@ -65,14 +65,14 @@ async def _first(database: Database, *conditions: ColumnElement[bool]) -> Reques
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """That so many `images`, of whole requests, are claimed as they are created, as `db.images.claim` does it."""
+    """How many `images` at most, of whole requests only, are claimed as they are created; else as `db.images.claim`."""
 
     images: int
     lease_seconds: float
     seconds: float
 
 
-NOTHING = Claiming(0, 0, 0)
+NO_CLAIMS = Claiming(0, 0, 0)
 Created = tuple[Request, list[str]]
 """A request as it was created, with the ids of its jobs that are to be sent."""
 
@@ -85,11 +85,11 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
     try:
         async with database.transaction() as transaction:
             await check_quota(transaction, new.user_id, limit)
-            made, _ = _insert(transaction, [new], max_attempts, NOTHING)
+            made, _ = _insert(transaction, [new], max_attempts, NO_CLAIMS)
             return made[0]
     except (IntegrityError, Refused):
         # A shared transaction has written it, and the answer to its commit was lost. Or a key came twice at once: the
-        # second one may meet the limit that the first has reached.
+        # second one may meet the limit that the first has reached. What was claimed is taken over when its lease ends.
         same = await _first(database, generation_requests.c.id == new.id)
         if same is None and (key := new.idempotency_key) is not None:
             same = await find_same(database, new.user_id, key, new.original_prompt, new.optimize_prompt)
@@ -99,11 +99,11 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
 
 
 async def create_together(
-    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest], claiming: Claiming = NOTHING
+    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest], claiming: Claiming = NO_CLAIMS
 ) -> tuple[dict[int, Created], list[ImageClaim]]:
     """The same for several (see `GroupCommit`), but for those of users who are at their limit, locked, or new.
 
-    Of what is claimed nothing is to be sent. Its requests are returned as they were before.
+    Of what is claimed nothing is to be sent. Its requests are returned as all others are: pending, without an event.
     """
     async with database.transaction() as transaction:
         free = await _free_places(transaction, {new.user_id for new in news}, limit) if limit else None

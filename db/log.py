@@ -123,7 +123,7 @@ def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
 
 
 def write_events(transaction: Transaction, entries: Sequence[Entry], now: datetime) -> None:
-    """Only the events: the requests are to be moved, and to count them, by the same transaction."""
+    """Write only the events: the same transaction is to move the requests, and to have them count."""
     told = [
         RequestEvent(entry.request.id, entry.request.user_id, sequence, now, data)
         for entry in entries

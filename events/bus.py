@@ -1,4 +1,4 @@
-"""The bus between processes: events that are committed reach the hub of this process, and by broadcast all others.
+"""The bus between processes: events that are committed are broadcast, and reach the hub of every process.
 
 A broadcast is only a wake-up. What is lost here, the heads of the rows make good (`Bus.watch`).
 """
@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
-from uuid import uuid4
 
 import msgspec
 import structlog
@@ -52,11 +51,6 @@ class Happened(msgspec.Struct, frozen=True, tag=True):
 Message = Happened | Deleted
 
 
-class _Broadcast(msgspec.Struct, frozen=True):
-    origin: str
-    message: Message
-
-
 class HeadReader(Protocol):
     """Reads how far the rows are."""
 
@@ -75,13 +69,11 @@ class Bus:
         self._redis = RedisBackend(redis_url) if redis_url else None
         backend: BroadcastBackend | None = self._redis
         self._broadcast = Broadcast(backend=backend) if backend else Broadcast("memory://")
-        self._origin = uuid4().hex
         self._listens = False
-        self._own: asyncio.Queue[Message] = asyncio.Queue(OUTBOX_LIMIT)
         self._outbox: asyncio.Queue[Message] = asyncio.Queue(OUTBOX_LIMIT)
         self._look = asyncio.Event()
         self._encode = msgspec.json.Encoder().encode
-        self._decode: Callable[[bytes | str], _Broadcast] = msgspec.json.Decoder(_Broadcast).decode
+        self._decode: Callable[[bytes | str], Message] = msgspec.json.Decoder(Message).decode
 
     @property
     def connected(self) -> bool:
@@ -89,16 +81,18 @@ class Bus:
 
     def publish(self, message: Message) -> None:
         """Hand a committed change on. Never waits and never fails: the rows have it."""
+        if self._listens and isinstance(message, Happened) and message.events[0].sequence == 1:
+            # Of a new request nothing can be on its way from elsewhere that this would overtake. It comes again, to be
+            # passed over by those who follow.
+            self._deliver(message)
         try:
-            if self._listens:
-                self._own.put_nowait(message)
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
             self._look.set()
 
     @asynccontextmanager
     async def running(self, reader: HeadReader, *, listen: bool = True) -> AsyncIterator[None]:
-        """Send what is published; with `listen`, receive for the hub as well, and what this process publishes first."""
+        """Send what is published; with `listen`, receive for the hub as well."""
         self._listens = listen
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._broadcast)
@@ -106,7 +100,6 @@ class Bus:
             if listen:
                 subscriber = await stack.enter_async_context(self._broadcast.subscribe(CHANNEL))
                 tasks += [
-                    asyncio.create_task(self._receive_own()),
                     asyncio.create_task(self._receive(subscriber.get)),
                     asyncio.create_task(self._watch(reader)),
                 ]
@@ -125,34 +118,28 @@ class Bus:
         while True:
             message = await self._outbox.get()
             try:
-                await self._broadcast.publish(CHANNEL, self._encode(_Broadcast(self._origin, message)).decode())
+                await self._broadcast.publish(CHANNEL, self._encode(message).decode())
             except Exception as error:  # whatever the transport raises, the rows make it good
                 log.warning("a broadcast failed; streams catch up from the database", error=str(error))
             finally:
                 self._outbox.task_done()
 
-    async def _receive_own(self) -> None:
+    async def _receive(self, receive: Callable[[], Awaitable[object]]) -> None:
         while True:
             # Of a burst, receiving alone would never let those run who follow, and their queues would be full.
             await asyncio.sleep(0)
-            self._deliver(await self._own.get())
-
-    async def _receive(self, receive: Callable[[], Awaitable[object]]) -> None:
-        while True:
-            await asyncio.sleep(0)  # as above
             published = await receive()
             text = getattr(published, "message", None)
             if not isinstance(text, str) or text == GAP:
                 self._look.set()
                 continue
             try:
-                broadcast = self._decode(text)
+                message = self._decode(text)
             except msgspec.MsgspecError:
                 # Another version of the program shares the channel.
                 self._look.set()
                 continue
-            if broadcast.origin != self._origin:
-                self._deliver(broadcast.message)
+            self._deliver(message)
 
     def _deliver(self, message: Message) -> None:
         match message:

@@ -1,4 +1,4 @@
-"""The calls that are being answered, before which those who write to many step back."""
+"""The calls that are being answered, for which those who write to many step aside."""
 
 from __future__ import annotations
 
@@ -16,27 +16,23 @@ class Calls:
     """Queries and mutations under way in this process. Belongs to one event loop."""
 
     def __init__(self) -> None:
-        self._count = 0
         self._begun_at = -math.inf
-        self._none = asyncio.Event()
+        self._newest_ended = asyncio.Event()
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        self._count += 1
         self._begun_at = asyncio.get_running_loop().time()
-        self._none.clear()
+        self._newest_ended = ended = asyncio.Event()
         try:
             yield
         finally:
-            self._count -= 1
-            if self._count == 0:
-                self._none.set()
+            ended.set()
 
-    async def go_first(self, until: float) -> None:
-        """Let others have their turn, and wait for calls that are young, until a time of the loop at most."""
+    async def give_way(self, until: float) -> None:
+        """Let others have their turn, and the newest call end while it is young, until a time of the loop at most."""
         await asyncio.sleep(0)
         until = min(until, self._begun_at + PATIENCE_SECONDS)
-        if self._count and asyncio.get_running_loop().time() < until:
+        if not self._newest_ended.is_set() and asyncio.get_running_loop().time() < until:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(until):
-                    await self._none.wait()
+                    await self._newest_ended.wait()

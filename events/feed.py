@@ -165,7 +165,7 @@ class Feed:
                 if member in self._live:
                     member.take(batch)
                 if not count % SLICE:
-                    await self._calls.go_first(until)
+                    await self._calls.give_way(until)
         self._passing = None
 
 

@@ -68,7 +68,7 @@ class RedisQueues(RedisBroker):
         # The ids by which Dramatiq keeps messages in Redis: one for each time that a message is sent.
         self._prefix = uuid4()
         self._numbers = itertools.count()
-        self._taken: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
         self._consumers: dict[str, _DoorbellConsumer] = {}
         self._listener: threading.Thread | None = None
         self._closing = threading.Event()
@@ -112,18 +112,19 @@ class RedisQueues(RedisBroker):
             pipe.hdel(f"{self.namespace}:{queue_name}.msgs", *message_ids)
             pipe.execute()
 
-    def take_place(self, queue_name: str) -> None:
-        """Fetch one message less, for a job that came without one."""
-        self._taken[queue_name] += 1
+    def hold(self, queue_name: str, count: int) -> None:
+        """Fetch so many messages less at once, for jobs that come without one."""
+        self._held[queue_name] += count
 
-    def give_back(self, queue_name: str) -> None:
-        """That job is done."""
-        self._taken[queue_name] -= 1
+    def let_go(self, queue_name: str, count: int) -> None:
+        """So many of these jobs are done."""
+        self._held[queue_name] -= count
         if queue_name in self._consumers:
             self._consumers[queue_name].bell.set()
 
-    def taken(self, queue_name: str) -> int:
-        return self._taken[queue_name]
+    def held(self, queue_name: str) -> int:
+        """How many such jobs there are."""
+        return self._held[queue_name]
 
     def waiting(self, queue_name: str) -> int:
         """How many messages wait to be fetched; raises `QueueUnavailable`."""
@@ -184,7 +185,7 @@ class _DoorbellConsumer(Consumer):
         return None
 
     def _fetch(self) -> bool:
-        free = self._limit - len(self._in_hand) - self._broker.taken(self._queue_name)
+        free = self._limit - len(self._in_hand) - self._broker.held(self._queue_name)
         if free <= 0:
             return False
         try:
@@ -250,6 +251,7 @@ class MemoryQueues(StubBroker):
     def __init__(self, limits: Mapping[str, int]) -> None:
         super().__init__(middleware=[])
         self._limits = limits
+        self._held: Counter[str] = Counter()
 
     def declare_queue(self, queue_name: str) -> None:
         if queue_name not in self.queues:
@@ -264,15 +266,17 @@ class MemoryQueues(StubBroker):
         for message in messages:
             self.enqueue(message)
 
-    def take_place(self, queue_name: str) -> None:
-        """Nothing: a message that is fetched too early waits in the same process as one that is not."""
+    def hold(self, queue_name: str, count: int) -> None:
+        """Expect so many messages to wait where they are fetched, for jobs that come without one."""
+        self._held[queue_name] += count
 
-    def give_back(self, queue_name: str) -> None:
-        """Nothing either."""
+    def let_go(self, queue_name: str, count: int) -> None:
+        """So many of these jobs are done."""
+        self._held[queue_name] -= count
 
     def waiting(self, queue_name: str) -> int:
-        """How many messages wait to be fetched."""
-        return int(self.queues[queue_name].qsize())
+        """How many messages wait, to be fetched or for such jobs."""
+        return int(self.queues[queue_name].qsize()) + self._held[queue_name]
 
 
 Queues = RedisQueues | MemoryQueues

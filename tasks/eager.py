@@ -19,6 +19,7 @@ from tasks.places import Leave
 from tasks.worker_context import WorkerContext
 
 PAUSE_SECONDS = 0.002
+"""Before the work begins: the answer to the call, and the event, are to be written first."""
 
 
 class EagerStart:
@@ -26,6 +27,7 @@ class EagerStart:
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
+        self._queues = context.resources.queues
 
     async def create_together(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
         context, settings = self._context, self._context.settings
@@ -40,6 +42,7 @@ class EagerStart:
                 taken -= 1
         finally:
             context.places.give_back(taken)
+            self._queues.let_go(IMAGES, taken)
         return created
 
     async def _take_places(self, news: Sequence[NewRequest]) -> int:
@@ -52,19 +55,16 @@ class EagerStart:
             if not await self._context.places.take(len(new.variants)):
                 break
             taken += len(new.variants)
+        self._queues.hold(IMAGES, taken)
         return taken
 
     def _begin(self, claim: ImageClaim) -> None:
-        queues = self._context.resources.queues
-
         async def job(leave: Leave) -> None:
-            # What is told of it goes first.
             await asyncio.sleep(PAUSE_SECONDS)
             with ExitStack() as place:
-                place.callback(queues.give_back, IMAGES)
+                place.callback(self._queues.let_go, IMAGES, 1)
                 place.callback(leave)
                 message = generate_image.message(claim.lease.job_id)
                 await images.carry_out(self._context, claim, message, place.close)
 
-        queues.take_place(IMAGES)
         self._context.places.start(job)

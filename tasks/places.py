@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,6 +23,9 @@ class Places:
         self._places = asyncio.Semaphore(places)
         self._room = asyncio.Semaphore(most)
         self._jobs: set[asyncio.Task[None]] = set()
+        self._occupied = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     async def begin(self, job: Job) -> None:
         """Do a job when there is a place, and return when it has left it; raises what it raises until then."""
@@ -31,6 +35,7 @@ class Places:
         except BaseException:
             self._room.release()
             raise
+        self._occupy()
         task, left = self._started(job)
         await left.wait()
         if task.done():
@@ -39,20 +44,21 @@ class Places:
             task.add_done_callback(_say_what_went_wrong)
 
     async def take(self, count: int) -> bool:
-        """Take so many places for jobs that are to `start`; False where there are not so many now. Never waits."""
+        """Take so many places for jobs that are to `start`; False, without waiting, where there are not so many now."""
         for taken in range(count):
             if self._places.locked() or self._room.locked():
                 self.give_back(taken)
                 return False
             await self._places.acquire()
             await self._room.acquire()
+            self._occupy()
         return True
 
     def give_back(self, count: int) -> None:
         """Give back places that were taken, and in which nothing starts."""
         for _ in range(count):
             self._places.release()
-            self._room.release()
+            self._vacate()
 
     def start(self, job: Job) -> None:
         """Do a job in a place that was taken."""
@@ -70,19 +76,30 @@ class Places:
         def end(task: asyncio.Task[None]) -> None:
             leave()
             self._jobs.discard(task)
-            self._room.release()
+            self._vacate()
 
         task = asyncio.create_task(job(leave))
         self._jobs.add(task)
         task.add_done_callback(end)
         return task, left
 
+    def _occupy(self) -> None:
+        self._occupied += 1
+        self._empty.clear()
+
+    def _vacate(self) -> None:
+        self._room.release()
+        self._occupied -= 1
+        if self._occupied == 0:
+            self._empty.set()
+
     async def empty(self, timeout: float | None = None) -> None:
-        """Wait until all jobs are done, `timeout` seconds at most."""
-        if self._jobs:
-            await asyncio.wait(self._jobs, timeout=timeout)
+        """Wait until all jobs are done and no place is taken, `timeout` seconds at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._empty.wait()
 
 
 def _say_what_went_wrong(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()):
-        log.error("a job failed outside of its message; the sweeper sends it again", exc_info=error)
+        log.error("a job failed, and nobody waits for it; the sweeper sends it again", exc_info=error)

@@ -147,14 +147,12 @@ def test_a_job_that_came_without_a_message_takes_a_place(redis_server: Redis, wo
     work.go.clear()
     with desk_on(redis_server.url, work) as desk:
         # Before the first fetch: one that is under way takes what there was room for when it began.
-        for _ in range(3):
-            desk.queues.take_place(IMAGES)
+        desk.queues.hold(IMAGES, 3)
         desk.send(*(f"job_{number}" for number in range(10)))
         with desk.working():
             wait(work.settled(2, 0))
             assert desk.queues.waiting(IMAGES) == 8, "somebody else may have them"
-            for _ in range(3):
-                desk.queues.give_back(IMAGES)
+            desk.queues.let_go(IMAGES, 3)
             wait(work.settled(5, 0))
             work.go.set()
     assert work.most[IMAGES] == 5

@@ -111,6 +111,17 @@ async def test_places_that_are_taken_are_nobody_elses():
     assert await places.take(4)
 
 
+async def test_a_place_that_is_taken_is_waited_for():
+    places = Places(2, 2)
+    assert await places.take(1)
+    emptied = asyncio.create_task(places.empty())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not emptied.done(), "a job is to start in it"
+    places.start(at_once)
+    await asyncio.wait_for(emptied, 1)
+
+
 async def test_a_started_job_that_fails_is_logged_and_leaves_its_place():
     async def early(_leave: Leave) -> None:
         raise LookupError
