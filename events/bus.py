@@ -81,14 +81,22 @@ class Bus:
 
     def publish(self, message: Message) -> None:
         """Hand a committed change on. Never waits and never fails: the rows have it."""
-        if self._listens and isinstance(message, Happened) and message.events[0].sequence == 1:
-            # Of a new request nothing can be on its way from elsewhere that this would overtake. It comes again, to be
-            # passed over by those who follow.
-            self._deliver(message)
+        if self._listens and isinstance(message, Happened):
+            self._show_new(message.events)
         try:
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
             self._look.set()
+
+    def _show_new(self, events: Sequence[RequestEvent]) -> None:
+        """Show the hub the events of new requests at once; they come again, and who follows passes them over.
+
+        Of other requests something may be on its way from another process, which is not to be overtaken.
+        """
+        new = {event.request_id for event in events if event.sequence == 1}
+        for event in events:
+            if event.request_id in new:
+                self._hub.publish(event)
 
     @asynccontextmanager
     async def running(self, reader: HeadReader, *, listen: bool = True) -> AsyncIterator[None]:
@@ -139,15 +147,12 @@ class Bus:
                 # Another version of the program shares the channel.
                 self._look.set()
                 continue
-            self._deliver(message)
-
-    def _deliver(self, message: Message) -> None:
-        match message:
-            case Happened(events):
-                for event in events:
-                    self._hub.publish(event)
-            case Deleted(request_id):
-                self._hub.end_request(request_id)
+            match message:
+                case Happened(events):
+                    for event in events:
+                        self._hub.publish(event)
+                case Deleted(request_id):
+                    self._hub.end_request(request_id)
 
     async def _watch(self, reader: HeadReader) -> None:
         since = utc_now()
