@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from db.images import ImageClaim
-from db.jobs import new_job, take_new
+from db.jobs import UNCLAIMED, new_job, take_new
 from db.log import REQUEST_COLUMNS, Entry, write_events
 from db.records import Request, new_id
 from db.refusal import Refusal, Refused
@@ -142,7 +142,10 @@ def _insert(
         rows[number] |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(begun)}
     transaction.write(_INSERTS[generation_requests].bind(*rows))
     transaction.write(_INSERTS[generated_images].bind(*(image for drawing in drawings for image, _ in drawing)))
-    transaction.write(_INSERTS[image_generation_jobs].bind(*(job for drawing in drawings for _, job in drawing)))
+    jobs = [job for drawing in drawings for _, job in drawing]
+    if told:  # all rows of an insert have the same columns
+        jobs = [{**UNCLAIMED, **job} for job in jobs]
+    transaction.write(_INSERTS[image_generation_jobs].bind(*jobs))
     if told:
         write_events(transaction, told, now)
     return made, claims

@@ -70,11 +70,11 @@ def new_job(job_id: str, request_id: str, max_attempts: int, now: datetime) -> d
         "available_at": now,
         "sent_at": now,
         "created_at": now,
-        "started_at": None,
-        "lease_token": None,
-        "lease_expires_at": None,
-        "deadline_at": None,
     }
+
+
+UNCLAIMED: Mapping[str, Any] = dict.fromkeys(("started_at", "lease_token", "lease_expires_at", "deadline_at"))
+"""The columns that the row of a claimed job has besides."""
 
 
 def take_new(table: Table, row: dict[str, Any], subject_id: str, lease_seconds: float, seconds: float) -> Lease:
