@@ -21,6 +21,8 @@ SLICE = 20
 """So many members are written to before others have their turn: an API call waits for no more at a time."""
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
+REST_SECONDS = 0.1
+"""A feed rests for as long as a batch took, and so long at most: what comes meanwhile is written at one go."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -160,12 +162,15 @@ class Feed:
             batch = Batch(tuple(self._waiting))
             self._waiting.clear()
             self.cursor = batch.last
-            until = loop.time() + COURTESY_SECONDS
+            began_at = loop.time()
+            until = began_at + COURTESY_SECONDS
             for count, member in enumerate(tuple(self._live), start=1):
                 if member in self._live:
                     member.take(batch)
                 if not count % SLICE:
                     await self._calls.give_way(until)
+            if len(self._live) > SLICE:
+                await asyncio.sleep(min(loop.time() - began_at, REST_SECONDS))
         self._passing = None
 
 

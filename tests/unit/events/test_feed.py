@@ -19,6 +19,7 @@ from events.follow import follow_request
 from events.hub import Head, Hub
 from events.types import RequestEvent
 from tests.unit.events.test_follow import BEGINNING, PENDING, settle
+from tests.waiting import until
 
 REQUEST = "req_a"
 
@@ -199,6 +200,31 @@ async def test_who_calls_the_api_is_answered_before_the_rest_is_written_to():
         assert sum(bool(reader.text) for reader in readers) == SLICE
     await settle()
     assert all(reader.text for reader in readers)
+    for reader in readers:
+        reader.leave()
+
+
+async def test_what_comes_while_a_feed_rests_is_written_at_one_go():
+    class Counting(Reader):
+        def take(self, batch: Batch) -> None:
+            batches.append((batch.first, batch.last))
+            super().take(batch)
+
+    world, batches = World(), list[tuple[int, int]]()
+    readers = [Counting(world, 0), *(Reader(world, 0) for _ in range(10 * SLICE))]
+    await settle()
+    world.write()
+    with world.calls.one():
+        world.hub.publish(world.under_way.pop())
+        await asyncio.sleep(PATIENCE_SECONDS / 2)
+    # The call made the batch take so long.
+    await until(lambda: all(reader.text for reader in readers))
+    for _ in range(3):
+        world.write()
+        world.hub.publish(world.under_way.pop())
+        await settle()
+    await until(lambda: all(reader.seen == [1, 2, 3, 4] for reader in readers))
+    assert batches == [(1, 1), (2, 4)]
     for reader in readers:
         reader.leave()
 
