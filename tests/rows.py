@@ -24,7 +24,7 @@ from db.migrate import migrate
 from db.models import ModelClaim
 from db.queries import requests_by_id
 from db.records import ModelFile, Request
-from db.session import Database
+from db.session import Database, Transaction
 from db.tables import image_generation_jobs, metadata, model_generation_jobs
 from events.bus import Message
 from events.clock import utc_now
@@ -79,6 +79,24 @@ async def opened(url: str, told: Told | None = None) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.aclose()
+
+
+class ForgetfulDatabase(Database):
+    """Its connection breaks after a commit, before the answer, as often as it is told.
+
+    Where `event` is set, only after a commit that tells of one.
+    """
+
+    breaks = 0
+    event: str | None = None
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        async with super().transaction() as transaction:
+            yield transaction
+        if self.breaks and self.event in (None, *(told.name for told in transaction.told)):
+            self.breaks -= 1
+            raise ConnectionResetError("the answer to the commit was lost")
 
 
 async def empty(database: Database) -> None:

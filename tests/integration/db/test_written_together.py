@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from db.group_commit import GroupCommit
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.log import lock_request
-from db.session import Database, Transaction
+from db.session import Database
 from db.tables import generated_images, generation_requests, image_generation_jobs, users
 from events.status import ImageStatus, RequestStatus
 from events.types import ImageCompleted, ImageGenerating, TaskUpdated
@@ -26,6 +25,7 @@ from tasks.creating import Creating
 from tests.rows import (
     LEASE_SECONDS,
     SECONDS,
+    ForgetfulDatabase,
     Told,
     claim_image,
     create,
@@ -168,26 +168,12 @@ def kept_of(claim: ImageClaim, jobs: Sequence[Any]) -> tuple[Any, ...]:
     return claim.index, claim.prompt, claim.lease.attempt, job.status, job.attempts, job.max_attempts, lasts, unfailed
 
 
-class ForgetfulDatabase(Database):
-    """Its connection breaks after the next commit, before the answer, if it is told to."""
-
-    breaks = False
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        async with super().transaction() as transaction:
-            yield transaction
-        if self.breaks:
-            self.breaks = False
-            raise ConnectionResetError("the answer to the commit was lost")
-
-
 @pytest.mark.parametrize("limit", [0, 4])
 async def test_a_request_whose_commit_was_not_answered_is_created_once(tmp_path: Path, limit: int):
     database = ForgetfulDatabase(sqlite_url(tmp_path), Told().append)
     creating = Creating(Settings(_env_file=None, max_active_requests=limit), database)
     await creating(new_request())
-    database.breaks = True
+    database.breaks = 1
     created = await asyncio.gather(*(creating(new_request()) for _ in range(3)))
     found = {row.id for row in await rows(database, generation_requests)}
     assert len(found) == 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 
 from db import images
 from db.records import decode_failure
-from db.session import Database, Transaction
 from db.tables import generated_images
 from events.bus import Bus
 from events.hub import Hub
@@ -28,23 +26,9 @@ from tasks.images import generate
 from tasks.resources import Resources
 from tasks.sender import Sender
 from tasks.worker_context import WorkerContext
-from tests.rows import IMAGE_JOBS, Told, create, row, sqlite_url
+from tests.rows import IMAGE_JOBS, ForgetfulDatabase, Told, create, row, sqlite_url
 from tests.scripted import picture
 from tests.waiting import until
-
-
-class ForgetfulDatabase(Database):
-    """Its connection breaks after the commit, before the answer, as often as it is told."""
-
-    breaks = 0
-
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
-        async with super().transaction() as transaction:
-            yield transaction
-        if self.breaks and any(event.name == "image:completed" for event in transaction.told):
-            self.breaks -= 1
-            raise ConnectionResetError("the answer to the commit was lost")
 
 
 class Painter:
@@ -95,6 +79,7 @@ async def context(tmp_path: Path) -> AsyncIterator[WorkerContext]:
     settings = Settings(_env_file=None, lease_seconds=0.3, image_timeout_seconds=30)
     hub = Hub()
     database = ForgetfulDatabase(sqlite_url(tmp_path), Told().append)
+    database.event = "image:completed"
     queues = MemoryQueues({})
     storage = LocalStorage(tmp_path / "files")
     resources = Resources(settings, database, hub, Bus(hub, None), storage, queues, Sender(queues))

@@ -210,7 +210,7 @@ def test_no_message_stops_the_work(redis_server: Redis, work: Work):
             client.rpush(name, "odd_9")
         work.go.clear()
         desk.send(*(f"job_{number}" for number in range(12)))
-        wait(work.settled(5, 0), "five")
+        wait(work.settled(5, 0))
         work.go.set()
         wait(work.has(*(f"job_{number}" for number in range(12))))
     assert work.most[IMAGES] == 5, "nor does it raise the limit"
@@ -220,7 +220,7 @@ def test_limits_hold_over_a_restart_of_redis(own_redis: Redis, work: Work):
     with desk_on(own_redis.url, work) as desk, desk.working():
         work.go.clear()
         desk.send(*(f"old_{number}" for number in range(9)))
-        wait(work.settled(5, 0), "five")
+        wait(work.settled(5, 0))
         own_redis.kill9()
         with pytest.raises(QueueUnavailable):
             desk.send("lost")

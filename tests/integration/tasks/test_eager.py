@@ -32,15 +32,14 @@ from tests.waiting import until
 
 
 class Painter:
-    """Draws once it may, and keeps in mind how many it drew at once."""
+    """Draws once it may."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
-        self.drawing = self.most = 0
+        self.drawing = 0
 
     async def generate(self, prompt: str, index: int) -> ImageResult:
         self.drawing += 1
-        self.most = max(self.most, self.drawing)
         await self.go.wait()
         self.drawing -= 1
         return ImageResult(content=picture(prompt, index))
