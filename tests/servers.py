@@ -290,6 +290,8 @@ class Redis(Server):
             *("--bind", "127.0.0.1"),
             *("--port", str(self.port)),
             *("--dir", str(self.folder)),
+            # Each program of a session has a database of its own; sixteen, the default, are too few for that.
+            *("--databases", "1024"),
             *("--save", ""),
             *("--appendonly", "yes" if self._append_only else "no"),
             *self._options,
