@@ -273,16 +273,18 @@ class Redis(Server):
     """A Redis server; with `append_only`, what was answered survives `kill9`."""
 
     name = "redis"
+    databases = 1024
 
     def __init__(self, *options: str, append_only: bool = False) -> None:
         self._redis_server = require("redis-server")
         super().__init__()
+        self._numbers = itertools.count(1)
         self._append_only = append_only
         self._options = options
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return self.database(0)
 
     def command(self) -> Sequence[str]:
         return [
@@ -290,8 +292,7 @@ class Redis(Server):
             *("--bind", "127.0.0.1"),
             *("--port", str(self.port)),
             *("--dir", str(self.folder)),
-            # Each program of a session has a database of its own; sixteen, the default, are too few for that.
-            *("--databases", "1024"),
+            *("--databases", str(self.databases)),
             *("--save", ""),
             *("--appendonly", "yes" if self._append_only else "no"),
             *self._options,
@@ -306,6 +307,13 @@ class Redis(Server):
 
     def client(self) -> redis.Redis:
         return redis.Redis(host="127.0.0.1", port=self.port, socket_timeout=5, socket_connect_timeout=5, retry=None)
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        return self.database(next(self._numbers))
+
+    def database(self, number: int) -> str:
+        return f"redis://127.0.0.1:{self.port}/{number}"
 
     def flushall(self) -> None:
         with self.client() as client:

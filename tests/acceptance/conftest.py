@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -20,7 +19,6 @@ from tests.standins.tencent import SECRET_ID, SECRET_KEY, TencentStandIn
 Start = Callable[..., Program]
 Connect = Callable[..., Client]
 WAYS = ("embedded", "served")
-redis_databases = itertools.count(1)
 
 
 def servers(request: pytest.FixtureRequest, way: str) -> dict[str, str]:
@@ -29,8 +27,7 @@ def servers(request: pytest.FixtureRequest, way: str) -> dict[str, str]:
         return {}
     mariadb: MariaDB = request.getfixturevalue("mariadb")
     redis: Redis = request.getfixturevalue("redis_server")
-    number = next(redis_databases)
-    return {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis.url.removesuffix("/0") + f"/{number}"}
+    return {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis.new_database()}
 
 
 @pytest.fixture(params=WAYS)

@@ -138,8 +138,8 @@ async def test_the_ecosystems_own_commands(
     tmp_path: Path, mariadb: MariaDB, redis_server: Redis, connect: Connect
 ) -> None:
     """`alembic upgrade head`, `uvicorn server.app:app` and `dramatiq tasks` do what ours do."""
-    redis_url = redis_server.url.removesuffix("/0") + "/15"
-    program = Program(tmp_path, {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_url}, served=True)
+    settings = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.new_database()}
+    program = Program(tmp_path, settings, served=True)
 
     def spawn(*arguments: str) -> subprocess.Popen[bytes]:
         log = (tmp_path / f"{arguments[0]}.log").open("ab")

@@ -146,7 +146,7 @@ def test_a_database_and_a_redis_that_refuse(program: Program, mariadb: MariaDB) 
             program, **EMBEDDED, **refused, DATABASE_URL=url.replace("maquette:maquette@", f"x:{SECRET}@")
         )
         assert found["redis"].startswith(f"REDIS_URL: 127.0.0.1:{redis.port} refuses: ")
-        beyond = redis.url.replace("//", "//:another@").removesuffix("/0") + "/99"
+        beyond = redis.database(redis.databases).replace("//", "//:another@")
         nowhere = all_wrong(program, **EMBEDDED, REDIS_URL=beyond, DATABASE_URL=f"{url}_misspelt")
     assert re.match("DATABASE_URL: .* refuses: Access denied .*; correct user, password", found["database"])
     assert found.items() >= UNSEEN.items()

@@ -112,7 +112,7 @@ async def test_redis_emptied_with_jobs_waiting(apart: tuple[Program, Redis], con
 
 async def test_the_database_away(tmp_path: Path, redis_server: Redis, connect: Connect) -> None:
     with MariaDB() as mariadb:
-        environment = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.url.removesuffix("/0") + "/14"}
+        environment = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.new_database()}
         with running(tmp_path, environment, served=True) as program:
             client = connect(program)
             request_id = await client.created("paid once delay=1.5")

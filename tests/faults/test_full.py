@@ -145,7 +145,7 @@ def crowded(tmp_path: Path, redis_server: Redis) -> Iterator[tuple[Program, Mari
     with MariaDB("--max-connections=40") as mariadb:
         settings = {
             "DATABASE_URL": mariadb.new_database(),
-            "REDIS_URL": redis_server.url.removesuffix("/0") + "/12",
+            "REDIS_URL": redis_server.new_database(),
             "MAX_ACTIVE_REQUESTS": "0",
         }
         with running(tmp_path, settings, served=True) as program:
