@@ -14,7 +14,9 @@ from sqlalchemy import ColumnElement, FromClause, and_, or_
 from events.status import JobStatus
 
 FAR = timedelta(minutes=10)
-"""More than the longest lease, and than the longest pause before another attempt."""
+"""More than the longest lease, and than LONGEST_PAUSE_SECONDS."""
+LONGEST_PAUSE_SECONDS = 300.0
+"""Before another attempt, whatever a provider asks for: a moment beyond FAR has come already."""
 
 
 def has_come(moment: datetime, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from dramatiq import Message
 from pydantic import SecretStr
 
 from db import files, jobs
+from db.due import LONGEST_PAUSE_SECONDS
 from db.jobs import Lease, LeaseLost
 from db.session import is_unavailable
 from events.clock import utc_now
@@ -25,7 +26,6 @@ from tasks.worker_context import WorkerContext
 
 RENEWALS_PER_LEASE = 3
 BUSY_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 300.0
 DATABASE_PAUSE_SECONDS = 0.5
 LONGEST_MESSAGE = 1_000
 
@@ -61,7 +61,7 @@ async def attempt(
             _clear_cancellation()
             # Where the database is away, the lease runs out instead.
             await patiently(lambda: jobs.give_back(context.database, lease), context.stopping)
-            logger.info("job given back")
+            logger.info("job left undone")
         except Exception as error:  # whatever went wrong, the job must not hang
             failure, retry_after = _failure(error, context.settings.secrets)
             if failure.code is FailureCode.INTERNAL:
@@ -129,7 +129,7 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
                 with contextlib.suppress(RuntimeError):  # it is over just now
                     deadline.reschedule(asyncio.get_running_loop().time())
                 return
-            except Exception as error:  # the next round tries again; nobody can claim meanwhile
+            except Exception as error:  # the next round tries again
                 log.warning("a lease could not be renewed", job=lease.job_id, error=str(error))
 
     task = asyncio.current_task()
@@ -190,6 +190,6 @@ async def _after_failure(
         await fail(failure)
         return
     base = BUSY_SECONDS if busy else context.settings.retry_seconds * 2 ** (lease.attempt - 1)
-    pause = max(min(base * random.uniform(0.75, 1.25), LONGEST_PAUSE_SECONDS), retry_after or 0)  # noqa: S311  # jitter
+    pause = min(max(base * random.uniform(0.75, 1.25), retry_after or 0), LONGEST_PAUSE_SECONDS)  # noqa: S311  # jitter
     await jobs.back_off(context.database, lease, failure, pause, counts=not busy)
     context.resources.sender.send_later(pause, message)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from db import images
+from db import images, jobs
 from db.records import decode_failure
 from db.tables import generated_images
 from events.bus import Bus
+from events.clock import utc_now
 from events.hub import Hub
 from events.outcome import FailureCode
 from events.status import ImageStatus, JobStatus
@@ -145,6 +147,20 @@ async def test_a_cancelled_attempt_is_given_back(context: WorkerContext):
     job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
     assert (job.status, job.attempts, job.sent_at) == (JobStatus.PENDING, 0, None)
     assert await images.claim(context.database, job_ids[0], 30, 30) is not None
+
+
+async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: WorkerContext):
+    class Busy(Painter):
+        async def generate(self, prompt: str, index: int) -> ImageResult:
+            raise ProviderError(FailureCode.PROVIDER_UNAVAILABLE, "Come back later.", True, retry_after=1800)
+
+    _, job_ids = await create(context.database)
+    before = utc_now()
+    await work(replace(context, images=Busy()), job_ids[0])
+    job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
+    assert timedelta(minutes=4) < job.available_at - before < timedelta(minutes=6)
+    assert await images.claim(context.database, job_ids[0], 30, 30) is None
+    assert job_ids[0] not in await jobs.sweep(context.database, IMAGE_JOBS, 0, 0)
 
 
 @pytest.fixture
