@@ -55,7 +55,9 @@ class GroupCommit(Generic[Item, Result]):
         self._ended_at = -math.inf
 
     async def __call__(self, item: Item) -> Result:
-        """Write an item; raises what `alone` raises. Who is cancelled may have written all the same."""
+        """Write an item; raises what `alone` raises. Who is cancelled once it is being written may have
+        written all the same.
+        """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(item, loop.create_future(), loop.time() + self._patience)
         self._waiting.append(waiting)
@@ -70,25 +72,29 @@ class GroupCommit(Generic[Item, Result]):
             while self._waiting:
                 if loop.time() - self._ended_at < QUIET_SECONDS:
                     await asyncio.sleep(self._gathering)
-                batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
+                # Who was cancelled while it waited is not written.
+                waiting = [one for one in self._waiting if not one.shared.done()]
+                batch, self._waiting = waiting[:LIMIT], waiting[LIMIT:]
+                if not batch:
+                    return
                 patient_at = math.inf
                 results: Mapping[int, Result] = {}
                 try:
-                    results = await self._together([waiting.item for waiting in batch])
+                    results = await self._together([one.item for one in batch])
                     patient_at = loop.time()
                 except Exception as error:  # whoever it concerns will meet it alone
                     log.info("a shared transaction failed; its items are written alone", error=repr(error))
                 finally:
                     # Also when this process stops: whoever waits goes on alone.
-                    for position, waiting in enumerate(batch):
-                        if waiting.shared.done():
+                    for position, one in enumerate(batch):
+                        if one.shared.done():
                             continue
                         if position in results:
-                            waiting.shared.set_result((results[position],))
-                        elif patient_at < waiting.patient_until:
-                            self._waiting.append(waiting)
+                            one.shared.set_result((results[position],))
+                        elif patient_at < one.patient_until:
+                            self._waiting.append(one)
                         else:
-                            waiting.shared.set_result(None)
+                            one.shared.set_result(None)
                 self._ended_at = loop.time()
         finally:
             self._writing = None

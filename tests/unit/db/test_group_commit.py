@@ -89,6 +89,23 @@ async def test_one_who_leaves_does_not_hold_up_the_others() -> None:
         await leaving
 
 
+async def test_who_leaves_before_the_transaction_is_not_written() -> None:
+    ledger = Ledger()
+    group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING)
+    first = asyncio.create_task(group(0))
+    await ledger.begun.wait()
+    leaving, staying = asyncio.create_task(group(1)), asyncio.create_task(group(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await asyncio.gather(first, staying) == ["0", "2"]
+    assert ledger.written == [0, 2]
+    leaving = asyncio.create_task(group(3))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await group(4) == "4"
+    assert ledger.written == [0, 2, 4]
+
+
 async def test_what_is_locked_goes_with_the_next_transaction() -> None:
     ledger = Ledger(locked=frozenset({1}))
     group = GroupCommit(ledger.together, ledger.alone, gathering=GATHERING, patience=60)
