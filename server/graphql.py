@@ -149,15 +149,20 @@ async def _subscribe(request: Request, operation: Operation, context: Context) -
         raise Failure(406, ErrorCode.BAD_USER_INPUT, message)
     state = State.of(request)
     try:
-        state.subscriptions.check(context.caller.user_id)
-        subscribed = await operations.subscribe(operation, context)
+        place = state.subscriptions.take(context.caller.user_id)
     except Full as full:
         raise Failure(429, ErrorCode.QUERY_TOO_COMPLEX, str(full), {"Retry-After": "5"}) from None
+    try:
+        subscribed = await operations.subscribe(operation, context)
     except Refused as refused:
+        place.give_back()
         return _whole(answer(refused.errors), media)
+    except BaseException:
+        place.give_back()
+        raise
     expired = api_error(ErrorCode.UNAUTHENTICATED, "The token has expired. Get a new one.")
     frames = FRAMINGS[media]
-    return Stream(state, subscribed, context.caller, frames, frames.end(answer([expired])))
+    return Stream(state, subscribed, context.caller, place, frames, frames.end(answer([expired])))
 
 
 def _refusal(refused: Refused, media: Media) -> Response:

@@ -22,13 +22,10 @@ class Places:
         """How much all users together have open."""
         return self._taken.total()
 
-    def check(self, user_id: str) -> None:
-        """See that the user may have one more; raises `Full`."""
+    def take(self, user_id: str) -> Place:
+        """One more, until it is given back; raises `Full`."""
         if self._limit and self._taken[user_id] >= self._limit:
             raise Full(f"You have {self._limit} {self._what} open, and no more are allowed. Close some.")
-
-    def take(self, user_id: str) -> Place:
-        """One more, checked or not, until it is given back."""
         self._taken[user_id] += 1
         return Place(self, user_id)
 

@@ -22,6 +22,7 @@ from strawberry.http.websocket_origin import is_same_origin, normalize_origin
 from events.feed import Told
 from events.follow import OfRequest
 from resolvers import operations
+from resolvers.context import Context
 from resolvers.documents import Refused
 from resolvers.errors import internal
 from resolvers.operations import Operation, Subscribed, answer
@@ -246,12 +247,11 @@ class Socket:
         header = _authorization(payload) or HTTPConnection(self._scope).headers.get("authorization")
         try:
             caller = await self._state.authenticator.caller(header)
-            self._state.connections.check(caller.user_id)
+            self._place = self._state.connections.take(caller.user_id)
         except Unauthenticated as error:
             raise Close(FORBIDDEN, f"Forbidden: {error}") from None
         except (KeysUnavailable, Full) as error:
             raise Close(TRY_AGAIN_LATER, str(error)) from None
-        self._place = self._state.connections.take(caller.user_id)
         self._caller = caller
         self._ending = Close(FORBIDDEN, "Forbidden: the token has expired; connect again with a new one")
         left = None if caller.expires_at is None else caller.expires_at - time.time()
@@ -291,8 +291,7 @@ class Socket:
         context = self._state.context(HTTPConnection(self._scope), caller)
         try:
             if operation.type is OperationType.SUBSCRIPTION:
-                self._state.subscriptions.check(caller.user_id)
-                await self._follow(id, await operations.subscribe(operation, context), caller)
+                await self._follow(id, operation, context)
                 return None
             result = await operations.execute(operation, context, self._settings.request_timeout_seconds)
             await self.send({"id": id, "type": "next", "payload": result})
@@ -306,8 +305,14 @@ class Socket:
             return _error(id, internal(fault))
         return {"id": id, "type": "complete"}
 
-    async def _follow(self, id: str, subscribed: Subscribed, caller: Caller) -> None:  # noqa: A002  # the same
-        following = Following(self, id, subscribed, self._state.subscriptions.take(caller.user_id))
+    async def _follow(self, id: str, operation: Operation, context: Context) -> None:  # noqa: A002  # the same
+        place = self._state.subscriptions.take(context.caller.user_id)
+        try:
+            subscribed = await operations.subscribe(operation, context)
+        except BaseException:
+            place.give_back()
+            raise
+        following = Following(self, id, subscribed, place)
         try:
             await follow(self._state.resources, self._state.feeds, subscribed, following)
         except BaseException:

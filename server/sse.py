@@ -65,7 +65,7 @@ def _cursor(request: Request) -> int:
 def _response(request: Request, topic: Topic, caller: Caller) -> ASGIApp:
     state = State.of(request)
     try:
-        state.subscriptions.check(caller.user_id)
+        place = state.subscriptions.take(caller.user_id)
     except Full as full:
         raise HTTPException(429, str(full), {"Retry-After": "5"}) from None
     url_of = FileUrls(state, request)
@@ -77,4 +77,4 @@ def _response(request: Request, topic: Topic, caller: Caller) -> ASGIApp:
 
     # Who may read a request is its owner, so that what is told is the same for all who do.
     key = (topic.request_id, url_of) if isinstance(topic, OfRequest) else None
-    return Stream(state, Subscribed(topic, key, tell), caller, PLAIN_EVENTS, b"")
+    return Stream(state, Subscribed(topic, key, tell), caller, place, PLAIN_EVENTS, b"")

@@ -17,6 +17,7 @@ from schema.context import Caller
 from server.following import follow
 from server.framing import Frames, chunk
 from server.outlet import Outlet
+from server.places import Place
 from server.state import State
 from server.transport import Line
 
@@ -39,21 +40,44 @@ class Ending(Enum):
 
 
 class Stream(Outlet):
-    """A response that lasts, until its client leaves, what it follows ends, or the caller's time is up."""
+    """A response that lasts, until its client leaves, what it follows ends, or the caller's time is up.
 
-    __slots__ = ("_caller", "_deadline", "_ending", "_farewell", "_frames", "_send", "_state", "_subscribed", "_timer")
+    It has its place from before it begins, so that no more begin than there are places, and gives it back at its end.
+    """
 
-    def __init__(self, state: State, subscribed: Subscribed, caller: Caller, frames: Frames, expired: bytes) -> None:
+    __slots__ = (
+        "_caller",
+        "_deadline",
+        "_ending",
+        "_farewell",
+        "_frames",
+        "_place",
+        "_send",
+        "_state",
+        "_subscribed",
+        "_timer",
+    )
+
+    def __init__(
+        self, state: State, subscribed: Subscribed, caller: Caller, place: Place, frames: Frames, expired: bytes
+    ) -> None:
         super().__init__(frames, subscribed.topic.after if isinstance(subscribed.topic, OfRequest) else 0)
         self._state = state
         self._subscribed: Subscribed | None = subscribed
         self._caller = caller
+        self._place = place
         self._frames = frames
         self._farewell = expired
         self._ending = Ending.EXPIRED
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._respond(scope, receive, send)
+        finally:
+            self._place.give_back()
+
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._send = send
         await send({"type": "http.response.start", "status": 200, "headers": _headers(self._frames)})
         if scope["method"] == "HEAD":
@@ -62,7 +86,6 @@ class Stream(Outlet):
         self.line = Line.chunked(receive)
         left = None if self._caller.expires_at is None else max(0.0, self._caller.expires_at - time.time())
         self._deadline = asyncio.timeout(left)
-        place = self._state.subscriptions.take(self._caller.user_id)
         try:
             async with self._deadline:
                 await self._follow(receive)
@@ -70,7 +93,6 @@ class Stream(Outlet):
         except TimeoutError:
             pass
         finally:
-            place.give_back()
             self._stop()
         if self._ending is not Ending.CUT_OFF:
             await self._write(self._farewell, more=False)

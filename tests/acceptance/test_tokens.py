@@ -179,6 +179,21 @@ async def test_connections_and_subscriptions_are_counted_by_user(guarded: Progra
         assert await told(socket) == {"type": "connection_ack"}
 
 
+async def test_subscriptions_that_come_at_once_are_counted_too(guarded: Program, connect: Connect) -> None:
+    request_id = await waiting(guarded, connect, "jon")
+    payload = {"authorization": f"Bearer {token('jon')}"}
+    subscribe = {"type": "subscribe", "payload": {"query": FOLLOW, "variables": {"id": request_id}}}
+    async with opened(guarded, payload) as socket:
+        assert await told(socket) == {"type": "connection_ack"}
+        for number in range(20):
+            await socket.send(json.dumps({**subscribe, "id": str(number)}))
+        refused, followed = set[str](), set[str]()
+        while len(refused | followed) < 20:
+            message = await told(socket)
+            (refused if message["type"] == "error" else followed).add(message["id"])
+        assert (len(refused), len(followed)) == (17, 3)
+
+
 async def test_a_key_set_that_is_away_is_no_fault_of_the_callers(tmp_path: Any, connect: Connect) -> None:
     with running(tmp_path, {"JWT_JWKS_URL": "http://127.0.0.1:1/keys"}, served=False) as program:
         client = connect(program, token("ada"))
