@@ -1,4 +1,4 @@
-"""The ASGI application. `uvicorn server.app:app` runs it as `maquette serve` does."""
+"""The ASGI application. `uvicorn server.app:app` runs it too; `maquette serve` bounds the heads of requests as well."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ from tasks.worker import working
 GC_THRESHOLDS = (5_000, 1, 100)
 """Python's own let the collector go through all that lives many times in one burst of events. These have it look at
 10,000 objects at a time, for some 5 ms, and at all of them after a million new ones."""
+PROMPT_SHARE = 0.9
+"""Of a call's time: where improving the prompt takes longer, the user's own is better than no answer."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,12 +62,13 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         app.state.maquette = State.made(
             resources,
             Links(await shared_secret(resources.database, "links")),
-            Optimizer(prompts, configured.prompt_timeout_seconds),
+            Optimizer(
+                prompts, min(configured.prompt_timeout_seconds, PROMPT_SHARE * configured.request_timeout_seconds)
+            ),
         )
         await stack.enter_async_context(sweeping(resources))
-        if work:
-            await stack.enter_async_context(working(resources))
-        stack.enter_context(on_stop(partial(end_streams, app)))
+        app.state.end_jobs = await stack.enter_async_context(working(resources)) if work else None
+        stack.enter_context(on_stop(partial(wind_down, app)))
         gc.collect()
         gc.freeze()  # what is there now stays for as long as the process
         gc.set_threshold(*GC_THRESHOLDS)
@@ -73,8 +76,10 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
         resources.hub.close()
 
 
-async def end_streams(app: Starlette) -> None:
-    """End every stream, so that the server can stop: it waits for open connections first."""
+async def wind_down(app: Starlette) -> None:
+    """Begin no more jobs, and end every stream: a server that is to stop waits for open connections first."""
+    if app.state.end_jobs is not None:
+        app.state.end_jobs()
     sockets: Sockets = app.state.sockets
     sockets.leave()
     app.state.hub.close()

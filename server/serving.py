@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
-from server.app import end_streams, make_app
+from server.app import make_app, wind_down
 from server.heads import HttpProtocol
 from server.signals import NUMBERS
 from server.upgraded import WebSocketProtocol
@@ -48,7 +48,7 @@ class Server(uvicorn.Server):
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await end_streams(self._app)
+        await wind_down(self._app)
         await super().shutdown(sockets)
 
 

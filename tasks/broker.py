@@ -71,6 +71,7 @@ class RedisQueues(RedisBroker):
         self._held: Counter[str] = Counter()
         self._consumers: dict[str, _DoorbellConsumer] = {}
         self._listener: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._closing = threading.Event()
 
     def declare_queue(self, queue_name: str) -> None:
@@ -82,10 +83,16 @@ class RedisQueues(RedisBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         consumer = _DoorbellConsumer(self, queue_name, self._limits.get(queue_name, prefetch), timeout / 1000)
         self._consumers[queue_name] = consumer
-        if self._listener is None:
-            self._listener = threading.Thread(target=self._listen, name="doorbell", daemon=True)
-            self._listener.start()
+        with self._starting:
+            if self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="doorbell", daemon=True)
+                self._listener.start()
         return consumer
+
+    def stop_fetching(self) -> None:
+        """Leave what waits to other processes, while what is in hand is done."""
+        for consumer in tuple(self._consumers.values()):
+            consumer.fetches = False
 
     def send_many(self, messages: Sequence[Message[None]]) -> None:
         """Enqueue messages and ring, in one round trip; raises `QueueUnavailable`."""
@@ -150,7 +157,7 @@ class RedisQueues(RedisBroker):
                         if message is None:
                             continue
                         name = message["data"].decode() if message["type"] == "message" else None
-                        for queue_name, consumer in self._consumers.items():
+                        for queue_name, consumer in tuple(self._consumers.items()):
                             if name in (None, queue_name):
                                 consumer.bell.set()
             except (redis.RedisError, OSError):
@@ -160,6 +167,7 @@ class RedisQueues(RedisBroker):
 class _DoorbellConsumer(Consumer):
     def __init__(self, broker: RedisQueues, queue_name: str, limit: int, timeout: float) -> None:
         self.bell = threading.Event()
+        self.fetches = True
         self._broker = broker
         self._queue_name = queue_name
         self._limit = limit
@@ -186,7 +194,7 @@ class _DoorbellConsumer(Consumer):
 
     def _fetch(self) -> bool:
         free = self._limit - len(self._in_hand) - self._broker.held(self._queue_name)
-        if free <= 0:
+        if free <= 0 or not self.fetches:
             return False
         try:
             self._fetched = list(self._broker.do_fetch(self._queue_name, free))
@@ -273,6 +281,9 @@ class MemoryQueues(StubBroker):
     def let_go(self, queue_name: str, count: int) -> None:
         """So many of these jobs are done."""
         self._held[queue_name] -= count
+
+    def stop_fetching(self) -> None:
+        """Nothing: what waits here waits for this process alone."""
 
     def waiting(self, queue_name: str) -> int:
         """How many messages wait, to be fetched or for such jobs."""

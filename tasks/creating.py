@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from db import creation
 from db.creation import Created, NewRequest
@@ -17,10 +18,10 @@ Together = Callable[[Sequence[NewRequest]], Awaitable[Mapping[int, Created]]]
 
 
 class Creating:
-    """Writes requests. `together` writes several; a worker in this process puts its own in the place of it."""
+    """Writes requests."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
-        self.together: Together = self._plainly
+        self._chosen: Together = self._plainly
         self._database = database
         self._limits = settings.max_active_requests, settings.max_attempts
         self._write = GroupCommit[NewRequest, Created](self._together, self._alone, gathering=GATHERING_SECONDS)
@@ -29,8 +30,17 @@ class Creating:
         """Write a request; raises `Refused`."""
         return await self._write(new)
 
+    @contextmanager
+    def by(self, together: Together) -> Iterator[None]:
+        """While the block runs, have what comes at once written by `together`: the worker's, which begins it too."""
+        self._chosen = together
+        try:
+            yield
+        finally:
+            self._chosen = self._plainly
+
     async def _together(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
-        return await self.together(news)
+        return await self._chosen(news)
 
     async def _alone(self, new: NewRequest) -> Created:
         return await creation.create(self._database, new, *self._limits)

@@ -23,7 +23,7 @@ PAUSE_SECONDS = 0.002
 
 
 class EagerStart:
-    """Creates requests for the worker of this process (see `Creating.together`)."""
+    """Creates requests for the worker of this process (see `Creating.by`)."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
@@ -41,8 +41,9 @@ class EagerStart:
                 self._begin(claim)
                 taken -= 1
         finally:
-            context.places.give_back(taken)
-            self._queues.let_go(IMAGES, taken)
+            if taken:
+                context.places.give_back(taken)
+                self._queues.let_go(IMAGES, taken)
         return created
 
     async def _take_places(self, news: Sequence[NewRequest]) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 import structlog
@@ -40,19 +41,25 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncIterator[None]:
-    """Do the jobs of the named queues while the block runs; then finish what is in hand, or give it back."""
+async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncIterator[Callable[[], object]]:
+    """Do the jobs of the named queues while the block runs; then finish what is in hand, or give it back.
+
+    What it yields begins with the latter before the block ends.
+    """
     slots = {name: limits[name] for name in names}
     async with _hosting(resources, slots) as context:
         worker = Worker(queues, queues=set(slots), worker_threads=0, worker_timeout=WORKER_TIMEOUT_MILLISECONDS)
         work_queue = WorkQueue(worker, asyncio.get_running_loop())
         worker.start()
-        for name, count in slots.items():
-            log.info(f"{name.removesuffix('s')} worker running", slots=count)
+
+        @cache
+        def end() -> asyncio.Task[None]:
+            return asyncio.create_task(_end_jobs(work_queue, context))
+
         try:
-            yield
+            yield end
         finally:
-            await asyncio.shield(_stop(worker, work_queue, context))
+            await asyncio.shield(_stop(worker, end(), context.settings.shutdown_seconds))
 
 
 @asynccontextmanager
@@ -64,9 +71,11 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
     await remove_left(resources.settings.work_dir)
     beat = asyncio.create_task(_beat(resources, slots))
     set_current(context)
-    resources.create_request.together = EagerStart(context).create_together
+    for name, count in slots.items():
+        log.info(f"{name.removesuffix('s')} worker running", slots=count)
     try:
-        yield context
+        with resources.create_request.by(EagerStart(context).create_together):
+            yield context
     finally:
         set_current(None)
         beat.cancel()
@@ -75,16 +84,17 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
         await context.models.aclose()
 
 
-async def _stop(worker: Worker, work_queue: WorkQueue, context: WorkerContext) -> None:
-    await _end_jobs(work_queue, context)
+async def _stop(worker: Worker, ended: asyncio.Task[None], shutdown_seconds: float) -> None:
+    await ended
     # Last: the consumers show Dramatiq that this worker lives, and put back what came too late.
     stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
-    await asyncio.wait({stopped}, timeout=REST * context.settings.shutdown_seconds)
+    await asyncio.wait({stopped}, timeout=REST * shutdown_seconds)
 
 
 async def _end_jobs(work_queue: WorkQueue, context: WorkerContext) -> None:
     """Begin no more jobs, and finish those in hand, or give them back."""
     context.stopping.set()
+    context.resources.queues.stop_fetching()
     ended = asyncio.create_task(_ended(work_queue, context))
     done, _ = await asyncio.wait({ended}, timeout=GRACE * context.settings.shutdown_seconds)
     if not done:

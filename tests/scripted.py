@@ -2,6 +2,7 @@
 
 Directives stand in the prompt, for one image `kind:index=value` or, without an index, for all:
 `delay=SECONDS`, `fail` (for good), `flaky=N` (the first N calls fail, and may be retried), `busy=N`, `hang`.
+For the prompt: `prompt-delay=SECONDS`, `optimizer-fails`.
 For the model: `model-delay=SECONDS`, `model-fail`, `model-flaky=N`, `model-no-mesh`, `model-vague` (submit raises).
 Every call is noted in the file JOURNAL, one JSON line each.
 """
@@ -73,6 +74,8 @@ class Prompts:
     async def optimize(self, prompt: str) -> OptimizedPrompt:
         if "optimizer-fails" in prompt:
             raise RuntimeError("the optimiser is away")
+        note(call="prompt", prompt=prompt)
+        await asyncio.sleep(Directives(prompt)["prompt-delay"])
         one, two, three, four = (f"{prompt}, view {view}" for view in range(4))
         return OptimizedPrompt(f"{prompt}, printable", (one, two, three, four))
 

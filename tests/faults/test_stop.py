@@ -96,10 +96,23 @@ async def test_the_worker_under_load(program: Program, connect: Connect) -> None
     assert "Traceback" not in program.log
 
 
+async def test_a_call_and_a_job_that_take_long_are_waited_for_together(tmp_path: Path, connect: Connect) -> None:
+    with running(tmp_path, {"SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS)}, served=False) as program:
+        client = connect(program)
+        request_id = await client.created("in hand delay=8")
+        await client.follow(request_id, lambda event: event["name"] == "image:generating")
+        calling = asyncio.create_task(client.created("called prompt-delay=4"))
+        await asyncio.to_thread(wait_until, lambda: bool(program.calls("prompt")), 10, lambda: program.log)
+        await stop(program.api, SHUTDOWN_SECONDS)
+        called_id = await calling
+        await asyncio.to_thread(program.start_api)
+        for each in (request_id, called_id):
+            assert_whole(await client.follow(each, SETTLED))
+
+
 async def test_while_the_database_is_away(tmp_path: Path, redis_server: Redis, connect: Connect) -> None:
     with MariaDB() as mariadb:
-        url = redis_server.url.removesuffix("/0") + "/13"
-        settings = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": url}
+        settings = {"DATABASE_URL": mariadb.new_database(), "REDIS_URL": redis_server.new_database()}
         with running(tmp_path, {**settings, "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS)}, served=True) as program:
             client = connect(program)
             request_id = await client.created("away delay=1")

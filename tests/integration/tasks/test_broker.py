@@ -158,6 +158,24 @@ def test_a_job_that_came_without_a_message_takes_a_place(redis_server: Redis, wo
     assert work.most[IMAGES] == 5
 
 
+def test_a_worker_that_is_to_stop_leaves_the_rest_to_others(redis_server: Redis, work: Work):
+    redis_server.flushall()
+    work.go.clear()
+    with desk_on(redis_server.url, work) as desk, desk.working():
+        desk.send("in_hand")
+        wait(work.settled(1, 0))
+        desk.queues.stop_fetching()
+        # What the consumer was about to fetch comes all the same.
+        desk.send("perhaps")
+        threading.Event().wait(1)
+        desk.send(*(f"other_{number}" for number in range(3)))
+        work.go.set()
+        wait(work.settled(0, 0))
+        threading.Event().wait(1)
+        assert desk.queues.waiting(IMAGES) >= 3
+        assert not any(work.has(f"other_{number}")() for number in range(3))
+
+
 def test_limits_hold_and_nothing_is_left(desk: Desk, work: Work):
     work.go.clear()
     desk.queues.send_many(

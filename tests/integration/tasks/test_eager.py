@@ -51,7 +51,7 @@ class NoHeads:
     async def heads(self, _request_ids: Sequence[str]) -> Mapping[str, Head]:
         return {}
 
-    async def user_heads(self, _user_id: str, _since: datetime) -> Mapping[str, Head]:
+    async def user_heads(self, _user_ids: Sequence[str], _since: datetime) -> Mapping[str, Mapping[str, Head]]:
         return {}
 
 
@@ -65,9 +65,9 @@ async def context(tmp_path: Path) -> AsyncIterator[WorkerContext]:
     storage = LocalStorage(tmp_path / "files")
     resources = Resources(settings, database, hub, bus, storage, queues, Sender(queues))
     context = WorkerContext(resources, Painter(), None)  # type: ignore[arg-type]
-    resources.create_request.together = EagerStart(context).create_together
-    async with bus.running(NoHeads()):
-        yield context
+    with resources.create_request.by(EagerStart(context).create_together):
+        async with bus.running(NoHeads()):
+            yield context
     context.images.go.set()  # type: ignore[attr-defined]
     await context.places.empty()
     await database.aclose()
