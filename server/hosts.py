@@ -1,4 +1,4 @@
-"""Where nobody logs in, pages of other sites are kept out even if their name is made to mean this machine.
+"""Where nobody logs in, other machines are kept out, and pages of other sites though their name may mean this one.
 
 To its browser such a page (DNS rebinding) is of the same origin, and may ask and read: only the `Host` tells.
 """
@@ -15,24 +15,38 @@ from starlette.websockets import WebSocket
 
 
 class LocalHosts:
-    """Middleware that answers only who calls this machine by a name of its own, or by that of PUBLIC_URL."""
+    """Middleware that answers only who calls this machine by a name of its own, or by that of PUBLIC_URL.
+
+    By loopback in any case, whatever server has been told to listen on.
+    """
 
     def __init__(self, app: ASGIApp, public_url: str | None) -> None:
         self._app = app
         self._names: set[str | None] = {"localhost", *([urlsplit(public_url).hostname] if public_url else [])}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self._is_ours(HTTPConnection(scope).headers.get("host", "")):
+        if scope["type"] == "lifespan" or (_came_by_loopback(scope) and self._is_ours(HTTPConnection(scope))):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).close()
         else:
-            message = "Without tokens, only this machine is served: call it localhost, or set PUBLIC_URL."
+            message = (
+                "Without tokens, only this machine is served: call it localhost, or set PUBLIC_URL. "
+                "To serve others, set JWT_SECRET or JWT_JWKS_URL."
+            )
             await JSONResponse({"error": message}, 421)(scope, receive, send)
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_ours(self, connection: HTTPConnection) -> bool:
         try:
-            name = urlsplit(f"//{host}").hostname
+            name = urlsplit(f"//{connection.headers.get('host', '')}").hostname
             return name in self._names or ipaddress.ip_address(name or "").is_loopback
         except ValueError:
             return False
+
+
+def _came_by_loopback(scope: Scope) -> bool:
+    address, _ = scope.get("server") or (None, None)
+    try:
+        return address is None or ipaddress.ip_address(address).is_loopback
+    except ValueError:  # the path of a Unix socket
+        return True

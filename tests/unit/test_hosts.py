@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from server.hosts import LocalHosts
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("ours")(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("listening", "status"),
+    [("127.0.0.1", 200), ("[::1]", 200), ("192.168.0.7", 421), ("[2001:db8::1]", 421)],
+)
+async def test_what_did_not_come_by_loopback_is_refused_whatever_it_calls_us(listening: str, status: int) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(LocalHosts(app, None))) as client:
+        answer = await client.get(f"http://{listening}:8000/", headers={"Host": "localhost"})
+    assert answer.status_code == status
+    assert status == 200 or "JWT_SECRET" in answer.json()["error"]
+
+
+async def test_a_unix_socket_is_of_this_machine() -> None:
+    scope = {"type": "http", "headers": [(b"host", b"localhost")], "server": ("/run/maquette.sock", None)}
+    sent = []
+
+    async def send(message) -> None:
+        sent.append(message)
+
+    await LocalHosts(app, None)(scope, None, send)
+    assert sent[0]["status"] == 200
