@@ -45,16 +45,20 @@ async def note(database: Database, prefix: str) -> None:
             await give_up(transaction, prefix)
 
 
-async def prefixes_to_delete(database: Database) -> Sequence[str]:
-    query = select(file_deletions.c.prefix).order_by(file_deletions.c.created_at).limit(100)
+async def prefixes_to_delete(database: Database, age_seconds: float) -> Sequence[str]:
+    """Some of those that were given up so long ago."""
+    before = utc_now() - timedelta(seconds=age_seconds)
+    query = (
+        select(file_deletions.c.prefix)
+        .where(file_deletions.c.created_at <= before)
+        .order_by(file_deletions.c.created_at)
+        .limit(100)
+    )
     async with database.reading() as connection:
         return list(await connection.scalars(query))
 
 
-async def forget_prefix(database: Database, prefix: str, keep_seconds: float) -> None:
-    """The files are gone. A worker that has not noticed yet may write once more, so it stays for `keep_seconds`."""
-    before = utc_now() - timedelta(seconds=keep_seconds)
+async def forget_prefix(database: Database, prefix: str) -> None:
+    """The files are gone."""
     async with database.transaction() as transaction:
-        await transaction.execute(
-            delete(file_deletions).where(file_deletions.c.prefix == prefix, file_deletions.c.created_at <= before)
-        )
+        await transaction.execute(delete(file_deletions).where(file_deletions.c.prefix == prefix))

@@ -1,4 +1,4 @@
-"""Deleting the files of deleted requests, at once and, where that fails, until it is done."""
+"""Deleting files that nothing refers to any more, at once and, where that fails, until it is done."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ async def delete_folder(resources: Resources, prefix: str) -> bool:
 
 
 async def delete_left_over(resources: Resources) -> None:
-    """Delete the files of deleted requests, a late worker's too: it has lost its lease before they are forgotten."""
-    for prefix in await files.prefixes_to_delete(resources.database):
+    """Delete what was given up, once a worker that has not noticed yet writes no more: its lease is over."""
+    for prefix in await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
         if not await delete_folder(resources, prefix):
             return
-        await files.forget_prefix(resources.database, prefix, 2 * resources.settings.lease_seconds)
+        await files.forget_prefix(resources.database, prefix)
