@@ -60,7 +60,9 @@ class Entry:
 
 
 async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
-    """Take the lock of a request's row until the transaction ends. Every verb that waits takes it before any other."""
+    """Take the lock of a request's row until the transaction ends. Verbs that wait take their locks in one
+    order, so that they cannot deadlock: an account's limit, the request, the user, the jobs.
+    """
     rows = await transaction.read(_LOCK.bind({"request_id": request_id}))
     return Request(*rows[0]) if rows else None
 
@@ -170,14 +172,18 @@ class Heads:
         self._database = database
 
     async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
-        return await self._read(generation_requests.c.id.in_(request_ids))
+        rows = await self._read(generation_requests.c.id.in_(request_ids))
+        return {row.id: Head(row.last_event_sequence, row.updated_at) for row in rows}
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
-        return await self._read(generation_requests.c.user_id == user_id, generation_requests.c.updated_at >= since)
-
-    async def _read(self, *conditions: Any) -> Mapping[str, Head]:
+    async def user_heads(self, user_ids: Sequence[str], since: datetime) -> Mapping[str, Mapping[str, Head]]:
         columns = generation_requests.c
-        query = select(columns.id, columns.last_event_sequence, columns.updated_at).where(*conditions)
+        found: defaultdict[str, dict[str, Head]] = defaultdict(dict)
+        for row in await self._read(columns.user_id.in_(user_ids), columns.updated_at >= since):
+            found[row.user_id][row.id] = Head(row.last_event_sequence, row.updated_at)
+        return found
+
+    async def _read(self, *conditions: Any) -> Sequence[Any]:
+        columns = generation_requests.c
+        query = select(columns.id, columns.user_id, columns.last_event_sequence, columns.updated_at).where(*conditions)
         async with self._database.reading() as connection:
-            rows = await connection.execute(query)
-        return {request_id: Head(sequence, updated_at) for request_id, sequence, updated_at in rows}
+            return (await connection.execute(query)).all()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -57,8 +57,8 @@ class HeadReader(Protocol):
     async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
         """The newest event of each request that exists."""
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
-        """The newest event of each request of a user that changed since then."""
+    async def user_heads(self, user_ids: Sequence[str], since: datetime) -> Mapping[str, Mapping[str, Head]]:
+        """By user, the newest event of each request that changed since then."""
 
 
 class Bus:
@@ -173,13 +173,17 @@ class Bus:
                 since = started
 
     async def _show_heads(self, reader: HeadReader, since: datetime) -> None:
-        request_ids = self._hub.request_ids
-        for start in range(0, len(request_ids), HEADS_CHUNK):
-            chunk = request_ids[start : start + HEADS_CHUNK]
+        for chunk in _chunks(self._hub.request_ids):
             heads = await reader.heads(chunk)
             self._hub.show_request_heads(heads)
             for request_id in chunk:
                 if request_id not in heads:
                     self._hub.end_request(request_id)
-        for user_id in self._hub.user_ids:
-            self._hub.show_user_heads(user_id, await reader.user_heads(user_id, since))
+        for chunk in _chunks(self._hub.user_ids):
+            for user_id, heads in (await reader.user_heads(chunk, since)).items():
+                self._hub.show_user_heads(user_id, heads)
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), HEADS_CHUNK):
+        yield ids[start : start + HEADS_CHUNK]

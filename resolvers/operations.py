@@ -79,7 +79,9 @@ async def execute(operation: Operation, context: Context, seconds: float) -> Res
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """What a subscription follows, and what is told of each event. Those whose `key` is equal are told the same."""
+    """What a subscription follows, and what is told of each event. Of one request, those with an equal
+    `key` are told the same.
+    """
 
     topic: Topic
     key: Hashable
@@ -94,7 +96,9 @@ async def subscribe(operation: Operation, context: Context) -> Subscribed:
     if not isinstance(source, Source):
         assert isinstance(source, ExecutionResult), "resolvers of subscriptions give sources"
         raise Refused(*map(coded, source.errors or ()))
-    return Subscribed(source.topic, _key(operation, context, source.topic), partial(_tell, operation, context))
+    topic = source.topic
+    key = _key(operation, context, topic.request_id) if isinstance(topic, OfRequest) else None
+    return Subscribed(topic, key, partial(_tell, operation, context))
 
 
 async def _tell(operation: Operation, context: Context, event: RequestEvent) -> bytes:
@@ -120,7 +124,7 @@ def _executor(operation: Operation, context: Context, event: object = None) -> E
     return executor
 
 
-def _key(operation: Operation, context: Context, topic: Topic) -> Hashable:
+def _key(operation: Operation, context: Context, request_id: str) -> Hashable:
     """All that results depend on. Where a client begins makes no difference to what it is told."""
     cursor = documents.cursor_variable(operation.document, operation.name)
     variables = {name: value for name, value in operation.variables.items() if name != cursor}
@@ -131,7 +135,7 @@ def _key(operation: Operation, context: Context, topic: Topic) -> Hashable:
         context.caller.user_id,
         context.caller.is_operator,
         context.url_of,
-        topic.request_id if isinstance(topic, OfRequest) else object(),
+        request_id,
     )
 
 

@@ -41,11 +41,12 @@ class Rows:
         return self.events.get(request_id, [])[after : after + 200]
 
     async def heads(self, request_ids: Sequence[str]) -> Mapping[str, Head]:
-        heads = await self.user_heads("ann", BEGINNING)
+        heads = (await self.user_heads(["ann"], BEGINNING))["ann"]
         return {name: heads.get(name, Head(0, BEGINNING)) for name in request_ids if name in self.events}
 
-    async def user_heads(self, user_id: str, since: datetime) -> Mapping[str, Head]:
-        return {name: Head(len(events), events[-1].occurred_at) for name, events in self.events.items() if events}
+    async def user_heads(self, user_ids: Sequence[str], since: datetime) -> Mapping[str, Mapping[str, Head]]:
+        heads = {name: Head(len(events), events[-1].occurred_at) for name, events in self.events.items() if events}
+        return dict.fromkeys(user_ids, heads)
 
 
 class Process:
