@@ -30,7 +30,7 @@ from schema.payloads import (
 from schema.types import GeneratedImage, GenerationRequest, Model
 from tasks.actors import generate_image, generate_model
 from tasks.files import delete_folder
-from tasks.prompts import is_text
+from tasks.prompts import checked_prompt, is_text
 
 KEY_LENGTH = 128
 IMAGE_COUNT = 4
@@ -39,18 +39,6 @@ LONGEST_SIDE_MM = 2_000
 
 def _invalid(message: str, field: str) -> Refused:
     return Refused(Refusal.INVALID_INPUT, message, ("input", field))
-
-
-def _checked_prompt(text: str) -> str:
-    prompt = text.strip()
-    if not 1 <= len(prompt) <= requests.PROMPT_LENGTH:
-        raise _invalid(
-            f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {requests.PROMPT_LENGTH}.",
-            "prompt",
-        )
-    if not is_text(prompt):
-        raise _invalid("The prompt has characters that no text has; remove them.", "prompt")
-    return prompt
 
 
 def _checked_key(key: str | None) -> str | None:
@@ -63,7 +51,7 @@ def _checked_key(key: str | None) -> str | None:
 
 async def _create(context: Context, input: CreateRequestInput) -> CreateRequestPayload:  # noqa: A002  # the argument's name
     user_id = context.caller.user_id
-    prompt, key = _checked_prompt(input.prompt), _checked_key(input.idempotency_key)
+    prompt, key = checked_prompt(input.prompt), _checked_key(input.idempotency_key)
     if key is not None:
         same = await creation.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
         if same is not None:

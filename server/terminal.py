@@ -13,7 +13,7 @@ from typing import NoReturn
 
 import click
 
-from db import models, queries, requests
+from db import models, queries
 from db.creation import NewRequest
 from db.log import read_events
 from db.records import Request, decode_report
@@ -36,7 +36,7 @@ from server.authentication import LOCAL
 from server.database import prepare_database
 from server.logs import configure
 from tasks.actors import configured, generate_image, generate_model, queues
-from tasks.prompts import Optimizer
+from tasks.prompts import Optimizer, checked_prompt
 from tasks.resources import Resources, open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
@@ -78,9 +78,7 @@ async def _generate(prompt: str, index: int | None, size_mm: float, out: Path, *
 async def _create(resources: Resources, prompt: str, *, optimize: bool) -> Request:
     provider = prompt_provider(configured)
     try:
-        text = prompt.strip()
-        if not 1 <= len(text) <= requests.PROMPT_LENGTH:
-            _stop(f"The prompt must have 1 to {requests.PROMPT_LENGTH} characters.")
+        text = checked_prompt(prompt)
         optimized = await Optimizer(provider, configured.prompt_timeout_seconds).improve(text, optimize=optimize)
     finally:
         await provider.aclose()

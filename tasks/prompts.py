@@ -7,6 +7,8 @@ import re
 
 import structlog
 
+from db.refusal import Refusal, Refused
+from db.requests import PROMPT_LENGTH
 from providers.protocol import OptimizedPrompt, PromptProvider
 
 VARIANTS = 4
@@ -19,6 +21,18 @@ log = structlog.get_logger(__name__)
 def is_text(text: str) -> bool:
     """Whether the database can keep it: people and language models send what they like, half of an emoji too."""
     return NO_TEXT.search(text) is None
+
+
+def checked_prompt(text: str) -> str:
+    """A user's prompt, trimmed; raises `Refused`."""
+    prompt = text.strip()
+    field = ("input", "prompt")
+    if not 1 <= len(prompt) <= PROMPT_LENGTH:
+        message = f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {PROMPT_LENGTH}."
+        raise Refused(Refusal.INVALID_INPUT, message, field)
+    if not is_text(prompt):
+        raise Refused(Refusal.INVALID_INPUT, "The prompt has characters that no text has; remove them.", field)
+    return prompt
 
 
 def _is_usable(text: str) -> bool:
