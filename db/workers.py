@@ -13,6 +13,9 @@ from db.session import Database
 from db.tables import workers
 from events.clock import utc_now
 
+LIVING_SECONDS = 20.0
+"""A worker that has not shown itself for so long is not counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Worker:
@@ -47,9 +50,8 @@ async def leave(database: Database, worker_id: str) -> None:
         await transaction.execute(delete(workers).where(workers.c.id == worker_id))
 
 
-async def living(database: Database, within_seconds: float) -> Sequence[Worker]:
-    """The workers that showed themselves within that time."""
-    since = utc_now() - timedelta(seconds=within_seconds)
+async def living(database: Database) -> Sequence[Worker]:
+    since = utc_now() - timedelta(seconds=LIVING_SECONDS)
     query = select(workers.c.id, workers.c.host, workers.c.image_slots, workers.c.model_slots).where(
         workers.c.seen_at >= since
     )

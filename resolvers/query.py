@@ -23,9 +23,6 @@ from schema.errors import ErrorCode, api_error
 from schema.inputs import RequestFilter
 from schema.types import GeneratedImage, GenerationRequest, Model, Node, Provider, Queue, Viewer
 
-WORKER_SECONDS = 20.0
-"""A worker that has not shown itself for so long is not counted."""
-
 First = Annotated[int | None, argument(description="How many at most, from the start: 0 to 100.")]
 After = Annotated[str | None, argument(description="Only those after this cursor.")]
 Last = Annotated[int | None, argument(description="How many at most, from the end: 0 to 100.")]
@@ -150,7 +147,7 @@ class Query:
         if not info.context.caller.is_operator:
             raise api_error(ErrorCode.FORBIDDEN, "Only operators may see the queues.")
         database = info.context.database
-        living = await workers.living(database, WORKER_SECONDS)
+        living = await workers.living(database)
         found = []
         for name, table, slots in (
             ("images", image_generation_jobs, [worker.image_slots for worker in living if worker.image_slots]),

@@ -27,7 +27,6 @@ from tasks.broker import IMAGES, MODELS
 from tasks.resources import Resources, open_resources
 from tasks.scratch import scratch
 
-WORKER_SECONDS = 20.0
 STUCK_SECONDS = 300.0
 SERVICE_SECONDS = 20.0
 HERE = ("http://127.0.0.1:8000", "http://localhost:8000")
@@ -175,7 +174,7 @@ async def _rows(resources: Resources) -> Findings:
     if not await migrations.is_current(database):
         rest = _unseen(("workers", "jobs"), "the tables are not up to date")
         return {"tables": "not up to date; run `maquette migrate`"} | rest
-    living = await workers.living(database, WORKER_SECONDS)
+    living = await workers.living(database)
     lacking = [
         name
         for name, count in (

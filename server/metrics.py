@@ -16,8 +16,6 @@ from db import queries, workers
 from db.tables import image_generation_jobs, model_generation_jobs
 from server.state import State
 
-WORKER_SECONDS = 20.0
-
 
 class _Snapshot(Collector):
     def __init__(self, metrics: list[Metric]) -> None:
@@ -34,7 +32,7 @@ async def metrics(request: Request) -> Response:
     database = state.resources.database
     jobs = GaugeMetricFamily("maquette_jobs", "Jobs that are not done.", labels=["queue", "state"])
     slots = GaugeMetricFamily("maquette_worker_slots", "Jobs that all living workers do at once.", labels=["queue"])
-    living = await workers.living(database, WORKER_SECONDS)
+    living = await workers.living(database)
     for name, table, count in (
         ("images", image_generation_jobs, sum(worker.image_slots for worker in living)),
         ("models", model_generation_jobs, sum(worker.model_slots for worker in living)),

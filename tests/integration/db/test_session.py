@@ -21,7 +21,7 @@ async def test_cancelled_it_ends(database: Database, goes_round: str):
     async def for_ever() -> None:
         for number in itertools.count():
             if goes_round == "a reading":
-                await living(database, 5.0)
+                await living(database)
             else:
                 await show(database, f"wrk_{number}", 1, 1)
 
