@@ -126,7 +126,7 @@ async def write_together(
 async def _claim(
     transaction: Transaction, rows: Sequence[Any], lease_seconds: float, seconds: float, told: Told
 ) -> dict[str, ImageClaim]:
-    """Claim those of the jobs that are to be done; their requests are locked here."""
+    """Claim those of the jobs that are to be done; the caller has locked their requests."""
     leases = await take(transaction, image_generation_jobs, rows, lease_seconds, seconds)
     taken = [row for row in rows if row.id in leases]
     begun = [row for row in taken if row.image_status is ImageStatus.PENDING]

@@ -327,8 +327,9 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
 
     `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
-    oldest first, have lost it. Where the account has a limit, no more are found than it has slots free: the others
-    wait for these. Of two processes that sweep at once, each job is found by one.
+    oldest first, have lost it. Where the account has a limit, no more of these, and of those that were never sent,
+    are found than it has slots free: the others wait for them. Of two processes that sweep at once, each job is found
+    by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
     sent = and_(due(table, now), table.c.sent_at.is_not(None))

@@ -13,7 +13,7 @@ PATIENCE_SECONDS = 0.02
 
 
 class Calls:
-    """Queries and mutations under way in this process. Belongs to one event loop."""
+    """Knows the newest query or mutation of this process. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._begun_at = -math.inf

@@ -106,7 +106,7 @@ class ModelGenerating(RequestEvent):
         return await _model(info, self.model_id)
 
 
-@strawberry.type(description="`model:progress`: how far a model is; at most once a second.")
+@strawberry.type(description="`model:progress`: how far a model is; by default, once a second at most.")
 class ModelProgress(RequestEvent):
     model_id: strawberry.ID = strawberry.field(description=MODEL_ID)
     progress: int = strawberry.field(description="0 to 100, never falling.")

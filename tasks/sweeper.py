@@ -1,4 +1,4 @@
-"""Making good what was lost: jobs whose message or worker is gone, files of deleted requests. Runs in every process."""
+"""Making good what was lost: jobs whose message or worker is gone, files that nobody deleted. Runs in every process."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Pictures without a service: a figure modelled and drawn from the prompt, the same each time.
 
-A stand-in until an image service is set: it knows some forty things by their words, and gives a sculpture of its own
+A stand-in until an image service is set: it knows some thirty things by their words, and gives a sculpture of its own
 for anything else.
 """
 

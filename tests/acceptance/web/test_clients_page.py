@@ -134,9 +134,8 @@ def test_every_example_is_tried_here() -> None:
 
 
 def test_the_table_has_every_code() -> None:
-    assert set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\| (`[A-Z_`, ]+) \|", PAGE, re.MULTILINE)))) == set(
-        ErrorCode
-    )
+    codes = set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\| (`[A-Z_`, ]+) \|", PAGE, re.MULTILINE))))
+    assert codes == {*ErrorCode, "PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"}
 
 
 @pytest.mark.parametrize("transport", ["websocket", "multipart"])
@@ -178,7 +177,7 @@ async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visito
 
 def by_multipart(code: str) -> str:
     code = replaced(code, r"link: ApolloLink\.split\(.*\),", "link: http,")
-    return replaced(code, r"  useSubscription\(EVENTS, .*\);\n", EXAMPLES[REACT][1])
+    return replaced(code, r"useSubscription\(EVENTS, .*\);", "useEvents(id);") + EXAMPLES[REACT][1]
 
 
 def replaced(code: str, pattern: str, piece: str) -> str:
@@ -200,6 +199,38 @@ async def test_apollo_by_multipart_goes_on_when_the_line_was_cut(
         await expect(page.get_by_role("heading")).to_have_text("IMAGE_GENERATION")
         await wire.mend()
         await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+
+
+async def test_apollo_by_multipart_goes_on_when_the_server_was_stopped(
+    restarted: Program, show: Show, connect: Connect
+) -> None:
+    page = await show(by_multipart(example(REACT, restarted.port, "multipart stopped")))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.post_data or ""))
+    await page.get_by_label("What shall we make?").fill("An owl delay:3=3")
+    await page.get_by_role("button", name="Draw").click()
+    await expect(page.get_by_alt_text("Picture 3")).to_be_visible()
+    await asyncio.to_thread(start_again, restarted)
+    await expect(page.get_by_role("heading")).to_have_text("AWAITING_SELECTION")
+    # It stops following what was deleted: it asks once more, and is refused.
+    request_id = await all_drawn(restarted, connect, "multipart stopped")
+    asked.clear()
+    async with page.expect_response(lambda response: response.url.endswith("/graphql")) as refused:
+        await connect(restarted, token("multipart stopped")).delete(request_id)
+    assert "NOT_FOUND" in await (await refused.value).text()
+    await page.wait_for_timeout(2500)
+    assert len(asked) == 1
+
+
+@pytest.fixture
+def restarted(site: Site, tmp_path: Path) -> Iterator[Program]:
+    with running(tmp_path, {"JWT_SECRET": SECRET, "ALLOWED_ORIGINS": site.url}, served=False) as program:
+        yield program
+
+
+def start_again(program: Program) -> None:
+    program.stop()
+    program.start_api()
 
 
 async def test_apollo_has_a_list_with_pages(elsewhere: Program, show: Show, connect: Connect) -> None:
@@ -242,6 +273,16 @@ async def test_clients_resume_when_the_line_was_cut(
     assert events[-1]["phase"] == "AWAITING_SELECTION"
 
 
+@pytest.mark.parametrize("name", [URQL, SOCKET, STREAM, SSE])
+async def test_clients_resume_when_the_server_was_stopped(restarted: Program, show: Show, name: str) -> None:
+    page = await show(slowly(example(name, restarted.port, name)))
+    assert len(await printed(page, 7)) == 7
+    await asyncio.to_thread(start_again, restarted)
+    events = await printed(page, 9)
+    assert [event["sequence"] for event in events] == list(range(1, 10))
+    assert events[-1]["phase"] == "AWAITING_SELECTION"
+
+
 async def all_drawn(program: Program, connect: Connect, user: str) -> str:
     """The user's one request, once its pictures are there."""
     client = connect(program, token(user))
@@ -251,7 +292,7 @@ async def all_drawn(program: Program, connect: Connect, user: str) -> str:
     return str(edge["node"]["id"])
 
 
-@pytest.mark.parametrize("name", [SOCKET, STREAM, SSE])
+@pytest.mark.parametrize("name", [URQL, SOCKET, STREAM, SSE])
 async def test_clients_stop_when_the_request_is_deleted(
     elsewhere: Program, show: Show, connect: Connect, name: str
 ) -> None:
@@ -261,7 +302,7 @@ async def test_clients_stop_when_the_request_is_deleted(
     request_id = await all_drawn(elsewhere, connect, user)
     if name != SSE:
         await connect(elsewhere, token(user)).delete(request_id)
-        assert (await printed(page, 10))[-1] == "The request was deleted."
+        assert (await printed(page, 10))[-1] == ("The request was deleted." if name == SOCKET else "NOT_FOUND")
         return
     missed = page.expect_response(lambda response: "/events?" in response.url and response.status == 404)
     async with missed, page.expect_response(lambda response: response.url.endswith("/graphql")) as asked:
