@@ -21,8 +21,10 @@ SLICE = 20
 """So many members are written to before others have their turn: an API call waits for no more at a time."""
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
-REST_SECONDS = 0.1
-"""A feed rests for as long as a batch took, and so long at most: what comes meanwhile is written at one go."""
+REST = 2
+"""A feed rests for so many times as long as a batch took: what comes meanwhile is written at one go."""
+REST_SECONDS = 0.15
+"""It rests for so long at most."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -170,7 +172,7 @@ class Feed:
                 if not count % SLICE:
                     await self._calls.give_way(until)
             if len(self._live) > SLICE:
-                await asyncio.sleep(min(loop.time() - began_at, REST_SECONDS))
+                await asyncio.sleep(min(REST * (loop.time() - began_at), REST_SECONDS))
         self._passing = None
 
 
