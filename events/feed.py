@@ -7,6 +7,7 @@ overlap, since nothing is awaited between.
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
@@ -22,9 +23,10 @@ SLICE = 20
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
 REST = 2
-"""A feed rests for so many times as long as a batch took: what comes meanwhile is written at one go."""
-REST_SECONDS = 0.15
-"""It rests for so long at most."""
+"""A feed that is still to rest from the batch before it pauses for so many times as long as it writes: more gathers
+meanwhile that is written at one go, and clients on a busy machine keep up."""
+STRIDE = 200
+"""It pauses when it has written to so many members."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -111,6 +113,7 @@ class Feed:
         self._live: dict[Member, None] = {}
         self._waiting: list[Told] = []
         self._passing: asyncio.Task[None] | None = None
+        self._rested_at = -math.inf
         self._reading = asyncio.create_task(self._read(source))
 
     async def join(self, member: Member, read: ReadAfter) -> None:
@@ -158,21 +161,28 @@ class Feed:
             member.end(self._fault)
 
     async def _pass_on(self) -> None:
-        """Write all that waits, and what comes meanwhile, to every member; calls go first."""
+        """Write all that waits, and what comes meanwhile, to every member; calls go first. In a burst, spread it."""
         loop = asyncio.get_running_loop()
         while self._waiting:
             batch = Batch(tuple(self._waiting))
             self._waiting.clear()
             self.cursor = batch.last
-            began_at = loop.time()
-            until = began_at + COURTESY_SECONDS
+            resumed_at = loop.time()
+            until = resumed_at + COURTESY_SECONDS
+            hurried = resumed_at < self._rested_at
+            writing = 0.0
             for count, member in enumerate(tuple(self._live), start=1):
                 if member in self._live:
                     member.take(batch)
                 if not count % SLICE:
                     await self._calls.give_way(until)
-            if len(self._live) > SLICE:
-                await asyncio.sleep(min(REST * (loop.time() - began_at), REST_SECONDS))
+                if not count % STRIDE:
+                    stride = loop.time() - resumed_at
+                    writing += stride
+                    if hurried:
+                        await asyncio.sleep(REST * stride)
+                    resumed_at = loop.time()
+            self._rested_at = loop.time() + REST * writing
         self._passing = None
 
 

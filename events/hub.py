@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
@@ -76,15 +76,11 @@ class Hub:
         """The users whose requests somebody follows all at once."""
         return list(self._users)
 
-    @contextmanager
-    def follow_request(self, request_id: str) -> Iterator[Subscription]:
-        with self._member(self._requests, request_id) as subscription:
-            yield subscription
+    def follow_request(self, request_id: str) -> AbstractContextManager[Subscription]:
+        return self._member(self._requests, request_id)
 
-    @contextmanager
-    def follow_user(self, user_id: str) -> Iterator[Subscription]:
-        with self._member(self._users, user_id) as subscription:
-            yield subscription
+    def follow_user(self, user_id: str) -> AbstractContextManager[Subscription]:
+        return self._member(self._users, user_id)
 
     @contextmanager
     def _member(self, topics: defaultdict[str, set[Subscription]], topic: str) -> Iterator[Subscription]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.calls import PATIENCE_SECONDS, Calls
-from events.feed import COURTESY_SECONDS, SLICE, Batch, Feed, Feeds, Member, Told
+from events.feed import COURTESY_SECONDS, REST, SLICE, STRIDE, Batch, Feed, Feeds, Member, Told
 from events.follow import follow_request
 from events.hub import Head, Hub
 from events.types import RequestEvent
@@ -204,27 +205,29 @@ async def test_who_calls_the_api_is_answered_before_the_rest_is_written_to():
         reader.leave()
 
 
-async def test_what_comes_while_a_feed_rests_is_written_at_one_go():
-    class Counting(Reader):
+async def test_a_burst_is_spread_and_what_gathers_meanwhile_is_written_at_one_go():
+    class Costly(Reader):
         def take(self, batch: Batch) -> None:
             batches.append((batch.first, batch.last))
+            time.sleep(0.05)  # it is the loop that is kept busy
             super().take(batch)
 
-    world, batches = World(), list[tuple[int, int]]()
-    readers = [Counting(world, 0), *(Reader(world, 0) for _ in range(10 * SLICE))]
+    world, loop, batches = World(), asyncio.get_running_loop(), list[tuple[int, int]]()
+    readers = [Costly(world, 0), *(Reader(world, 0) for _ in range(2 * STRIDE))]
     await settle()
+    begun_at = loop.time()
     world.write()
-    with world.calls.one():
-        world.hub.publish(world.under_way.pop())
-        await asyncio.sleep(PATIENCE_SECONDS / 2)
-    # The call made the batch take so long.
-    await until(lambda: all(reader.text for reader in readers))
+    world.hub.publish(world.under_way.pop())
+    await until(lambda: readers[-1].text)
+    assert loop.time() - begun_at < 0.05 * (1 + REST), "the first is not delayed"
+    begun_at = loop.time()
     for _ in range(3):
         world.write()
         world.hub.publish(world.under_way.pop())
         await settle()
     await until(lambda: all(reader.seen == [1, 2, 3, 4] for reader in readers))
-    assert batches == [(1, 1), (2, 4)]
+    assert batches == [(1, 1), (2, 2), (3, 4)]
+    assert loop.time() - begun_at >= 2 * 0.05 * (1 + REST)
     for reader in readers:
         reader.leave()
 
