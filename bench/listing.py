@@ -45,7 +45,7 @@ async def fill(url: str, count: int) -> None:
     """Write so many requests whose images are made."""
     database = Database(url, lambda _: None)
     for start in range(0, count, BATCH):
-        await creation.create_together(database, 0, 3, [NEW() for _ in range(min(BATCH, count - start))])
+        await creation.create_together(database, [NEW() for _ in range(min(BATCH, count - start))], 0, 3)
     async with database.transaction() as transaction:
         for table, status in (
             (generation_requests, RequestStatus.IMAGE_COMPLETED),

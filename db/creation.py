@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -99,7 +99,7 @@ async def create(database: Database, new: NewRequest, limit: int, max_attempts: 
 
 
 async def create_together(
-    database: Database, limit: int, max_attempts: int, news: Sequence[NewRequest], claiming: Claiming = NO_CLAIMS
+    database: Database, news: Sequence[NewRequest], limit: int, max_attempts: int, claiming: Claiming = NO_CLAIMS
 ) -> tuple[dict[int, Created], list[ImageClaim]]:
     """The same for several (see `GroupCommit`), but for those of users who are at their limit, locked, or new.
 
@@ -122,68 +122,76 @@ async def create_together(
 def _insert(
     transaction: Transaction, news: Sequence[NewRequest], max_attempts: int, claiming: Claiming
 ) -> tuple[list[Created], list[ImageClaim]]:
-    now = utc_now()
-    requests = [_request(new, now) for new in news]
-    drawings = [_drawings(request, new.variants, max_attempts) for request, new in zip(requests, news, strict=True)]
-    rows = [
-        {name: getattr(request, name) for name in REQUEST_FIELDS} | {"idempotency_key": new.idempotency_key}
-        for request, new in zip(requests, news, strict=True)
-    ]
-    made = [(request, [job["id"] for _, job in drawing]) for request, drawing in zip(requests, drawings, strict=True)]
-    claims: list[ImageClaim] = []
-    told: list[Entry] = []
-    for number, request in enumerate(requests):
-        if len(claims) + len(drawings[number]) > claiming.images:
-            break
-        begun = [_claim(image, job, claiming) for image, job in drawings[number]]
-        claims += begun
-        told.append(Entry(request, [ImageGenerating(claim.image_id, claim.index, claim.prompt) for claim in begun]))
-        made[number] = request, []
-        rows[number] |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(begun)}
-    transaction.write(_INSERTS[generation_requests].bind(*rows))
-    transaction.write(_INSERTS[generated_images].bind(*(image for drawing in drawings for image, _ in drawing)))
-    jobs = [job for drawing in drawings for _, job in drawing]
-    if told:  # all rows of an insert have the same columns
+    now, room = utc_now(), claiming.images
+    written: list[_Written] = []
+    for new in news:
+        one = _Written.of(new, now, max_attempts)
+        if len(one.images) <= room:
+            one.begin(claiming)
+            room -= len(one.images)
+        written.append(one)
+    claims = [claim for one in written for claim in one.claims]
+    jobs = [job for one in written for job in one.jobs]
+    if claims:  # all rows of an insert have the same columns
         jobs = [{**UNCLAIMED, **job} for job in jobs]
+    transaction.write(_INSERTS[generation_requests].bind(*(one.row for one in written)))
+    transaction.write(_INSERTS[generated_images].bind(*(image for one in written for image in one.images)))
     transaction.write(_INSERTS[image_generation_jobs].bind(*jobs))
-    if told:
-        write_events(transaction, told, now)
-    return made, claims
-
-
-def _request(new: NewRequest, now: datetime) -> Request:
-    return Request(
-        id=new.id,
-        user_id=new.user_id,
-        original_prompt=new.original_prompt,
-        prompt=new.prompt,
-        optimize_prompt=new.optimize_prompt,
-        status=RequestStatus.IMAGE_PENDING,
-        selected_image_index=None,
-        last_event_sequence=0,
-        created_at=now,
-        updated_at=now,
-    )
+    if claims:
+        write_events(transaction, [one.told() for one in written if one.claims], now)
+    return [one.created() for one in written], claims
 
 
 Row = dict[str, Any]
 
 
-def _drawings(request: Request, variants: Sequence[str], max_attempts: int) -> list[tuple[Row, Row]]:
-    """The rows of a request's images and of their jobs."""
-    drawings = []
-    for index, prompt in enumerate(variants):
-        image = {"id": new_id("img"), "request_id": request.id, "index": index, "prompt": prompt}
-        job = new_job(new_id("job"), request.id, max_attempts, request.created_at)
-        drawings.append((image | {"status": ImageStatus.PENDING}, job | {"image_id": image["id"]}))
-    return drawings
+@dataclass(slots=True)
+class _Written:
+    """The rows of a request, and what of it is claimed."""
 
+    request: Request
+    row: Row
+    images: list[Row]
+    jobs: list[Row]
+    claims: list[ImageClaim] = field(default_factory=list)
 
-def _claim(image: Row, job: Row, claiming: Claiming) -> ImageClaim:
-    """Have the rows be those of an image that is being drawn."""
-    image["status"] = ImageStatus.GENERATING
-    lease = take_new(image_generation_jobs, job, image["id"], claiming.lease_seconds, claiming.seconds)
-    return ImageClaim(lease, image["id"], image["index"], image["prompt"], provider_job_id=None, submit_begun=False)
+    @classmethod
+    def of(cls, new: NewRequest, now: datetime, max_attempts: int) -> Self:
+        request = Request(
+            id=new.id,
+            user_id=new.user_id,
+            original_prompt=new.original_prompt,
+            prompt=new.prompt,
+            optimize_prompt=new.optimize_prompt,
+            status=RequestStatus.IMAGE_PENDING,
+            selected_image_index=None,
+            last_event_sequence=0,
+            created_at=now,
+            updated_at=now,
+        )
+        row = {name: getattr(request, name) for name in REQUEST_FIELDS} | {"idempotency_key": new.idempotency_key}
+        images = [
+            {"id": new_id("img"), "request_id": new.id, "index": index, "prompt": prompt, "status": ImageStatus.PENDING}
+            for index, prompt in enumerate(new.variants)
+        ]
+        jobs = [new_job(new_id("job"), new.id, max_attempts, now) | {"image_id": image["id"]} for image in images]
+        return cls(request, row, images, jobs)
+
+    def begin(self, claiming: Claiming) -> None:
+        """Have the rows be those of a request whose images are being drawn."""
+        for image, job in zip(self.images, self.jobs, strict=True):
+            image["status"] = ImageStatus.GENERATING
+            lease = take_new(image_generation_jobs, job, image["id"], claiming.lease_seconds, claiming.seconds)
+            self.claims.append(ImageClaim(lease, image["id"], image["index"], image["prompt"], None, False))
+        self.row |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(self.claims)}
+
+    def told(self) -> Entry:
+        """The first events of what is claimed."""
+        begun = [ImageGenerating(claim.image_id, claim.index, claim.prompt) for claim in self.claims]
+        return Entry(self.request, begun)
+
+    def created(self) -> Created:
+        return self.request, [] if self.claims else [job["id"] for job in self.jobs]
 
 
 _INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, generated_images, image_generation_jobs)}

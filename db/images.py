@@ -12,9 +12,9 @@ from sqlalchemy import bindparam, case, select, update
 
 from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, columns_to_take, end, lock_request_of, take
 from db.log import Entry, append, append_all, lock_request_of_job, task_updated
-from db.records import Image, RequestHead, encode_failure
+from db.records import Image, RequestHead, columns_of, encode_failure
 from db.refusal import Refusal, Refused
-from db.requests import ACTIVE, IMAGE_COLUMNS, check_quota, owned, settled
+from db.requests import ACTIVE, check_quota, owned, settled
 from db.session import Database, Transaction
 from db.slots import next_job
 from db.statements import Prepared
@@ -23,6 +23,8 @@ from events.clock import utc_now
 from events.outcome import Failure
 from events.status import IMAGE_MOVES, ImageStatus, JobStatus, RequestStatus
 from events.types import EventData, ImageCompleted, ImageFailed, ImageGenerating
+
+IMAGE_COLUMNS = columns_of(Image, generated_images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ async def read_events(database: Database, request_id: str, after: int, limit: in
     ]
 
 
-class Heads:
+class RowHeads:
     """How far the rows are, for the bus to find streams that missed a broadcast."""
 
     def __init__(self, database: Database) -> None:

@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Table, func, select
 
+from db.images import IMAGE_COLUMNS
 from db.log import REQUEST_COLUMNS
 from db.models import MODEL_COLUMNS
 from db.records import Image, Job, Model, ModelFile, Request, columns_of
-from db.requests import ACTIVE, IMAGE_COLUMNS
+from db.requests import ACTIVE
 from db.session import Database
 from db.tables import (
     generated_images,

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from db.files import give_up, request_folder
 from db.jobs import cancel as cancel_jobs
 from db.log import append, lock_request, task_updated
-from db.records import Image, Request, columns_of
+from db.records import Request
 from db.refusal import Refusal, Refused
 from db.session import Database, Transaction
 from db.tables import (
@@ -24,7 +24,6 @@ from events.clock import utc_now
 from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, RequestStatus
 
 PROMPT_LENGTH = 2_000
-IMAGE_COLUMNS = columns_of(Image, generated_images)
 ACTIVE = tuple(
     status
     for status, phase in PHASES.items()

@@ -27,6 +27,7 @@ from events.outcome import ModelFormat
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus
 
 USER_ID_LENGTH = 255
+IDEMPOTENCY_KEY_LENGTH = 128
 
 metadata = MetaData(
     naming_convention={
@@ -57,7 +58,7 @@ generation_requests = _table(
     "generation_requests",
     Column("id", Identifier, primary_key=True),
     Column("user_id", Exact(USER_ID_LENGTH), nullable=False),
-    Column("idempotency_key", Exact(128)),
+    Column("idempotency_key", Exact(IDEMPOTENCY_KEY_LENGTH)),
     Column("original_prompt", Text, nullable=False),
     Column("prompt", Text, nullable=False),
     Column("optimize_prompt", Boolean, nullable=False),

@@ -11,6 +11,7 @@ from strawberry import argument
 from db import creation, images, models, requests
 from db.creation import NewRequest
 from db.refusal import Refusal, Refused
+from db.tables import IDEMPOTENCY_KEY_LENGTH
 from resolvers.context import Context, Info
 from schema.inputs import (
     CancelRequestInput,
@@ -30,10 +31,8 @@ from schema.payloads import (
 from schema.types import GeneratedImage, GenerationRequest, Model
 from tasks.actors import generate_image, generate_model
 from tasks.files import delete_folder
-from tasks.prompts import checked_prompt, is_text
+from tasks.prompts import IMAGE_COUNT, checked_prompt, is_text
 
-KEY_LENGTH = 128
-IMAGE_COUNT = 4
 LONGEST_SIDE_MM = 2_000
 
 
@@ -42,8 +41,8 @@ def _invalid(message: str, field: str) -> Refused:
 
 
 def _checked_key(key: str | None) -> str | None:
-    if key is not None and not 1 <= len(key) <= KEY_LENGTH:
-        raise _invalid(f"The idempotency key must have 1 to {KEY_LENGTH} characters.", "idempotencyKey")
+    if key is not None and not 1 <= len(key) <= IDEMPOTENCY_KEY_LENGTH:
+        raise _invalid(f"The idempotency key must have 1 to {IDEMPOTENCY_KEY_LENGTH} characters.", "idempotencyKey")
     if key is not None and not is_text(key):
         raise _invalid("The idempotency key has characters that no text has; remove them.", "idempotencyKey")
     return key
@@ -57,7 +56,7 @@ async def _create(context: Context, input: CreateRequestInput) -> CreateRequestP
         if same is not None:
             return CreateRequestPayload(request=GenerationRequest.of(same))
     if input.optimize_prompt:
-        await requests.check_room(context.database, user_id, context.resources.settings.max_active_requests)
+        await requests.check_room(context.database, user_id, context.active_request_limit)
     optimized = await context.optimizer.improve(prompt, optimize=input.optimize_prompt)
     new = NewRequest(user_id, prompt, input.optimize_prompt, key, optimized.prompt, optimized.variants)
     request, jobs = await context.resources.create_request(new)
@@ -70,15 +69,14 @@ async def _select(context: Context, input: SelectImageInput) -> SelectImagePaylo
         raise _invalid(f"The index must be 0 to {IMAGE_COUNT - 1}.", "index")
     if not (math.isfinite(input.size_mm) and 1 <= input.size_mm <= LONGEST_SIDE_MM):
         raise _invalid(f"The size must be 1 to {LONGEST_SIDE_MM} millimetres.", "sizeMm")
-    settings = context.resources.settings
     request, model, job = await models.select_image(
         context.database,
         context.caller.user_id,
         input.request_id,
         input.index,
         input.size_mm,
-        settings.max_active_requests,
-        settings.max_attempts,
+        context.active_request_limit,
+        context.resources.settings.max_attempts,
     )
     context.resources.sender.send([generate_model.message(job)])
     return SelectImagePayload(request=GenerationRequest.of(request), model=Model.of(model))

@@ -6,6 +6,7 @@ from typing import Any
 
 import jwt
 
+from db.tables import USER_ID_LENGTH
 from schema.context import Caller
 from server.keys import KeySet, UnknownKey
 from settings import Settings
@@ -15,7 +16,6 @@ SECRET_ALGORITHMS = ["HS256"]
 # Never HS256 here: the key set is public, and would then be everyone's secret.
 KEY_SET_ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 CLOCK_SKEW_SECONDS = 10
-USER_ID_LENGTH = 255
 LONGEST_ERROR = 200
 NEVER = 2**40
 """Unix time. No timer can wait for what lies beyond."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import assert_never
 
-from db.log import Heads, read_events
+from db.log import RowHeads, read_events
 from events.feed import Feed, Feeds, Member
 from events.follow import OfRequest, OfUser, follow_request, follow_user
 from events.types import RequestEvent
@@ -30,7 +30,7 @@ async def follow(resources: Resources, feeds: Feeds, subscribed: Subscribed, mem
 
 async def _begun(resources: Resources, feeds: Feeds, subscribed: Subscribed, request_id: str) -> Feed:
     """A new feed, from the newest event on: what came before, each member reads for itself, as fast as it can."""
-    heads = await Heads(resources.database).heads([request_id])
+    heads = await RowHeads(resources.database).heads([request_id])
     # Another may have begun it meanwhile.
     feed = feeds.get(subscribed.key)
     if feed is None:

@@ -46,5 +46,5 @@ class Creating:
         return await creation.create(self._database, new, *self._limits)
 
     async def _plainly(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
-        created, _ = await creation.create_together(self._database, *self._limits, news)
+        created, _ = await creation.create_together(self._database, news, *self._limits)
         return created

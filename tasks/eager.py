@@ -35,7 +35,7 @@ class EagerStart:
         claiming = Claiming(taken, settings.lease_seconds, settings.image_timeout_seconds)
         try:
             created, claims = await creation.create_together(
-                context.database, settings.max_active_requests, settings.max_attempts, news, claiming
+                context.database, news, settings.max_active_requests, settings.max_attempts, claiming
             )
             for claim in claims:
                 self._begin(claim)

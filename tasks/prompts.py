@@ -11,7 +11,7 @@ from db.refusal import Refusal, Refused
 from db.requests import PROMPT_LENGTH
 from providers.protocol import OptimizedPrompt, PromptProvider
 
-VARIANTS = 4
+IMAGE_COUNT = 4
 LONGEST_PROMPT = 10_000
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
@@ -59,7 +59,7 @@ class Optimizer:
                 "the prompt provider failed; the user's prompt is used", error=str(error) or type(error).__name__
             )
             return own
-        if len(optimized.variants) != VARIANTS or not all(map(_is_usable, (optimized.prompt, *optimized.variants))):
+        if len(optimized.variants) != IMAGE_COUNT or not all(map(_is_usable, (optimized.prompt, *optimized.variants))):
             log.warning("the prompt provider gave no prompt and four variants; the user's prompt is used")
             return own
         return optimized

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from db.log import Heads
+from db.log import RowHeads
 from db.session import Database
 from events.bus import Bus
 from events.calls import Calls
@@ -46,7 +46,7 @@ async def open_resources(settings: Settings, queues: Queues, *, listen: bool) ->
     storage = open_storage(settings)
     sender = Sender(queues)
     try:
-        async with bus.running(Heads(database), listen=listen), sender.running():
+        async with bus.running(RowHeads(database), listen=listen), sender.running():
             yield Resources(settings, database, hub, bus, storage, queues, sender)
     finally:
         await asyncio.shield(_close(database, storage))

@@ -14,7 +14,7 @@ import pytest
 
 from db import images, jobs
 from db.images import Drawn, ImageClaim
-from db.log import Heads, read_events
+from db.log import RowHeads, read_events
 from db.session import Database
 from events.bus import Bus
 from events.clock import utc_now
@@ -92,7 +92,7 @@ async def test_a_stream_of_all_requests_goes_on(clock: Clock, tmp_path: Path) ->
                 told.append((event.request_id, event.sequence))  # noqa: PERF401  # each at once
 
     try:
-        async with bus.running(Heads(database)):
+        async with bus.running(RowHeads(database)):
             following = asyncio.create_task(follow())
             await until(lambda: hub.user_ids)
             before, (first, second, third, _) = await create(database)

@@ -114,10 +114,10 @@ async def test_creating_together_keeps_to_each_users_limit(database: Database):
     await creation.create(database, new_request("ben"), 3, 3)
     news = [new_request(user) for user in ("ann", "ann", "ann", "ben", "carl")]
     # Carl is new: his row, which is the lock, is not there yet.
-    assert list((await creation.create_together(database, 3, 3, news))[0]) == [0, 1, 3]
+    assert list((await creation.create_together(database, news, 3, 3))[0]) == [0, 1, 3]
     assert len(await rows(database, generation_requests)) == 5
     more = [new_request(user) for user in ("ann", "ann", "carl")]
-    assert list((await creation.create_together(database, 0, 3, more))[0]) == [0, 1, 2]
+    assert list((await creation.create_together(database, more, 0, 3))[0]) == [0, 1, 2]
 
 
 async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
@@ -126,13 +126,13 @@ async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
     async with on_mariadb.transaction() as elsewhere:
         await elsewhere.execute(users.select().where(users.c.id == "ann").with_for_update())
         async with asyncio.timeout(5):
-            made, _ = await creation.create_together(on_mariadb, 3, 3, [new_request("ann"), new_request("ben")])
+            made, _ = await creation.create_together(on_mariadb, [new_request("ann"), new_request("ben")], 3, 3)
     assert list(made) == [1]
 
 
 async def test_the_first_requests_may_be_claimed_as_they_are_created(database: Database, told: Told):
     claiming = Claiming(9, LEASE_SECONDS, SECONDS)
-    made, claims = await creation.create_together(database, 0, 3, [new_request() for _ in range(3)], claiming)
+    made, claims = await creation.create_together(database, [new_request() for _ in range(3)], 0, 3, claiming)
     assert [len(job_ids) for _, job_ids in made.values()] == [0, 0, 4], "what is claimed is not sent"
     assert {(request.status, request.last_event_sequence) for request, _ in made.values()} == {
         (RequestStatus.IMAGE_PENDING, 0)
