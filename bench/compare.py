@@ -74,7 +74,7 @@ FIGURES = (
     Figure("fanout", "burst.apiGetP99Ms", most=0.25),
 )
 WEBSOCKET_ALLOWANCE = 1.25
-"""What a WebSocket may cost of the baseline's SSE, where there is a limit."""
+"""So much more than the baseline's SSE a WebSocket may cost, where the limit for SSE is what that costs."""
 ABSOLUTE = ("missedEvents", "missed", "errors", "burst.undelivered", "paced.undelivered")
 
 

@@ -7,27 +7,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from bench.storage import ALLOWED_MIB, memory, reset_peak
 from providers.addresses import authority
 from providers.fetch import fetch
 from providers.media import MESHES
 
-ALLOWED_GROWTH = 64 << 20
 
-
-def peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-async def measure(url: str, size: int, folder: Path) -> tuple[float, int]:
-    """Seconds, and growth of the peak resident size in bytes, after a small result has warmed everything up."""
+async def measure(url: str, size: int, folder: Path) -> tuple[float, float]:
+    """Seconds, and how many MiB the process grew at most, after a small result has warmed everything up."""
 
     async def get(count: int) -> None:
         options = {"limit_bytes": 1 << 30, "timeout": 600, "allowed_types": MESHES, "trusted_hosts": {authority(url)}}
@@ -36,9 +29,10 @@ async def measure(url: str, size: int, folder: Path) -> tuple[float, int]:
             raise SystemExit(f"{fetched.size} bytes came instead of {count}")
 
     await get(1 << 20)
-    before, start = peak_bytes(), time.perf_counter()
+    reset_peak()
+    before, started = memory("VmRSS"), time.perf_counter()
     await get(size)
-    return time.perf_counter() - start, peak_bytes() - before
+    return time.perf_counter() - started, memory("VmHWM") - before
 
 
 def main() -> None:
@@ -54,10 +48,8 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait()
-    print(
-        f"{size / 1e6:g} MB in {seconds:.1f} s, the process grew by {growth / 2**20:.1f} MiB (at most 64 are allowed)"
-    )
-    if growth >= ALLOWED_GROWTH:
+    print(f"{size / 1e6:g} MB in {seconds:.1f} s, {growth:+.1f} MiB at the peak; at most {ALLOWED_MIB} are allowed")
+    if growth >= ALLOWED_MIB:
         raise SystemExit(1)
 
 

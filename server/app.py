@@ -55,7 +55,6 @@ log = structlog.get_logger(__name__)
 async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
-        app.state.hub = resources.hub
         await prepare_database(resources.database, configured)
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
@@ -82,7 +81,7 @@ async def wind_down(app: Starlette) -> None:
         app.state.end_jobs()
     sockets: Sockets = app.state.sockets
     sockets.leave()
-    app.state.hub.close()
+    app.state.maquette.resources.hub.close()
     await sockets.wait_closed()
 
 
