@@ -23,8 +23,12 @@ SLICE = 20
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
 REST = 2
-"""A feed that is still to rest from the batch before it pauses for so many times as long as it writes: more gathers
-meanwhile that is written at one go, and clients on a busy machine keep up."""
+"""In a burst, a feed pauses for so many times as long as it writes: more gathers meanwhile that is written at one go,
+and clients on a busy machine keep up."""
+REST_SECONDS = 0.2
+"""It pauses for so long at most in a batch: the time of writing is also that of whatever else the loop has to do."""
+IN_A_ROW = 4
+"""So many batches that came before the feed had rested from the one before are a burst."""
 STRIDE = 200
 """It pauses when it has written to so many members."""
 MOST_WAITING = 256
@@ -114,6 +118,7 @@ class Feed:
         self._waiting: list[Told] = []
         self._passing: asyncio.Task[None] | None = None
         self._rested_at = -math.inf
+        self._in_a_row = 0
         self._reading = asyncio.create_task(self._read(source))
 
     async def join(self, member: Member, read: ReadAfter) -> None:
@@ -164,13 +169,16 @@ class Feed:
         """Write all that waits, and what comes meanwhile, to every member; calls go first. In a burst, spread it."""
         loop = asyncio.get_running_loop()
         while self._waiting:
+            rest = self._rested_at - loop.time()
+            self._in_a_row = self._in_a_row + 1 if rest > 0 else 0
+            if self._in_a_row == IN_A_ROW:
+                await asyncio.sleep(rest)
             batch = Batch(tuple(self._waiting))
             self._waiting.clear()
             self.cursor = batch.last
             resumed_at = loop.time()
             until = resumed_at + COURTESY_SECONDS
-            hurried = resumed_at < self._rested_at
-            writing = 0.0
+            writing, pause_left = 0.0, REST_SECONDS
             for count, member in enumerate(tuple(self._live), start=1):
                 if member in self._live:
                     member.take(batch)
@@ -179,10 +187,13 @@ class Feed:
                 if not count % STRIDE:
                     stride = loop.time() - resumed_at
                     writing += stride
-                    if hurried:
-                        await asyncio.sleep(REST * stride)
+                    if self._in_a_row >= IN_A_ROW:
+                        pause = min(REST * stride, pause_left)
+                        pause_left -= pause
+                        await asyncio.sleep(pause)
                     resumed_at = loop.time()
-            self._rested_at = loop.time() + REST * writing
+            writing += loop.time() - resumed_at
+            self._rested_at = loop.time() + min(REST * writing, REST_SECONDS)
         self._passing = None
 
 

@@ -47,6 +47,7 @@ class LocalHosts:
 def _came_by_loopback(scope: Scope) -> bool:
     address, _ = scope.get("server") or (None, None)
     try:
-        return address is None or ipaddress.ip_address(address).is_loopback
+        ip = ipaddress.ip_address(address or "::1")
+        return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
     except ValueError:  # the path of a Unix socket
         return True

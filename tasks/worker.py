@@ -86,7 +86,7 @@ async def _hosting(resources: Resources, slots: dict[str, int]) -> AsyncIterator
 
 async def _stop(worker: Worker, ended: asyncio.Task[None], shutdown_seconds: float) -> None:
     await ended
-    # Last: the consumers show Dramatiq that this worker lives, and put back what came too late.
+    # Last, as it puts back what came too late.
     stopped = asyncio.create_task(asyncio.to_thread(worker.stop))
     await asyncio.wait({stopped}, timeout=REST * shutdown_seconds)
 

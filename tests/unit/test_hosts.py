@@ -14,7 +14,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize(
     ("listening", "status"),
-    [("127.0.0.1", 200), ("[::1]", 200), ("192.168.0.7", 421), ("[2001:db8::1]", 421)],
+    [("127.0.0.1", 200), ("[::1]", 200), ("192.168.0.7", 421), ("[2001:db8::1]", 421), ("[::ffff:127.0.0.1]", 200)],
 )
 async def test_what_did_not_come_by_loopback_is_refused_whatever_it_calls_us(listening: str, status: int) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(LocalHosts(app, None))) as client:
