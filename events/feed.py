@@ -23,14 +23,13 @@ SLICE = 20
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
 REST = 2
-"""In a burst, a feed pauses for so many times as long as it writes: more gathers meanwhile that is written at one go,
-and clients on a busy machine keep up."""
+"""A feed rests for so many times as long as it wrote a batch: more gathers meanwhile that is written at one go."""
 REST_SECONDS = 0.2
-"""It pauses for so long at most in a batch: the time of writing is also that of whatever else the loop has to do."""
+"""It rests for so long at most: the time of writing is also that of whatever else the loop has to do."""
 IN_A_ROW = 4
-"""So many batches that came before the feed had rested from the one before are a burst."""
+"""When events have had to wait for so many rests in a row, it rests within the batches: clients keep up more easily."""
 STRIDE = 200
-"""It pauses when it has written to so many members."""
+"""It then pauses when it has written to so many members."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -166,12 +165,12 @@ class Feed:
             member.end(self._fault)
 
     async def _pass_on(self) -> None:
-        """Write all that waits, and what comes meanwhile, to every member; calls go first. In a burst, spread it."""
+        """Write all that waits, and what comes meanwhile, to every member; calls go first."""
         loop = asyncio.get_running_loop()
         while self._waiting:
             rest = self._rested_at - loop.time()
             self._in_a_row = self._in_a_row + 1 if rest > 0 else 0
-            if self._in_a_row == IN_A_ROW:
+            if 0 < self._in_a_row <= IN_A_ROW:
                 await asyncio.sleep(rest)
             batch = Batch(tuple(self._waiting))
             self._waiting.clear()

@@ -209,7 +209,7 @@ async def test_who_calls_the_api_is_answered_before_the_rest_is_written_to():
 
 async def test_a_burst_is_spread_and_what_gathers_meanwhile_is_written_at_one_go(monkeypatch: pytest.MonkeyPatch):
     # Long rests, so that nothing hangs on a busy machine's pace.
-    monkeypatch.setattr(feed_module, "REST", 10)
+    monkeypatch.setattr(feed_module, "REST", 6)
     monkeypatch.setattr(feed_module, "REST_SECONDS", 60)
 
     def has_seen(reader: Reader, number: int) -> bool:
@@ -240,7 +240,7 @@ async def test_a_burst_is_spread_and_what_gathers_meanwhile_is_written_at_one_go
     last = IN_A_ROW + 3
     await until(lambda: all(reader.seen == list(range(1, last + 1)) for reader in readers))
     assert batches == [*((number, number) for number in range(1, IN_A_ROW + 1)), gathered, (last, last)]
-    assert loop.time() - begun_at >= 2 * 10 * 0.05, "two batches with a pause in each"
+    assert loop.time() - begun_at >= 2 * 6 * 0.05, "two batches with a pause in each"
     for reader in readers:
         reader.leave()
 
