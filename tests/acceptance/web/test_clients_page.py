@@ -215,9 +215,8 @@ async def test_apollo_by_multipart_goes_on_when_the_server_was_stopped(
     # It stops following what was deleted: it asks once more, and is refused.
     request_id = await all_drawn(restarted, connect, "multipart stopped")
     asked.clear()
-    async with page.expect_response(lambda response: response.url.endswith("/graphql")) as refused:
+    async with page.expect_response(lambda response: response.url.endswith("/graphql")):
         await connect(restarted, token("multipart stopped")).delete(request_id)
-    assert "NOT_FOUND" in await (await refused.value).text()
     await page.wait_for_timeout(2500)
     assert len(asked) == 1
 
