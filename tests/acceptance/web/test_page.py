@@ -276,6 +276,27 @@ async def chosen(page: Page) -> str:
     return await page.locator(".picture[data-picked=true] .caption").inner_text()
 
 
+async def test_an_answer_that_comes_after_its_events_changes_nothing(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await ask_for(page, "A late hen flaky:1=3")
+    again = page.get_by_role("button", name="Try picture 2 again")
+    await expect(again).to_be_visible()
+
+    async def late(route: Route) -> None:
+        response = await route.fetch()
+        if (route.request.post_data_json or {}).get("operationName") == "Retry":
+            await expect(picture(page, 2)).to_contain_text("Ready")
+        await route.fulfill(response=response)
+
+    await page.route("**/graphql", late)
+    async with page.expect_response(lambda response: "Retry" in (response.request.post_data or "")) as answered:
+        await again.click()
+    await (await answered.value).finished()
+    await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_enabled()
+    await page.wait_for_timeout(200)
+    await expect(picture(page, 2)).to_contain_text("Ready")
+
+
 async def test_a_failed_picture_says_why_and_can_be_tried_again(embedded: Program, visitor: Visitor) -> None:
     page = await visitor.open(embedded.url)
     await ask_for(page, "A hen flaky:1=3")  # as many times as there are attempts

@@ -1,8 +1,9 @@
 import { useMutation } from "@apollo/client/react";
 import { useState } from "react";
 import { useTakenBack } from "./answers";
+import { client } from "./client";
 import { rewrite } from "./draft";
-import { RETRY, SELECT } from "./operations";
+import { IMAGE, RETRY, SELECT } from "./operations";
 import { AttemptNote, FailureNote, Troubles } from "./Troubles";
 import type { Image, ImageStatus, ModelStatus, Request } from "./types";
 import { PICTURE_STATES, shortened } from "./words";
@@ -148,9 +149,21 @@ function Picture({ image, prompt, picked, open, onPick, refresh }: PictureProps)
   );
 }
 
+/** Keep an answer that says that a failed picture waits, unless the events that followed on it were faster. */
+function keepUnlessMoved(image: Image): void {
+  client.cache.updateFragment<Image>(
+    { id: client.cache.identify({ ...image })!, fragment: IMAGE, fragmentName: "ImageFields" },
+    (kept) => (kept?.imageStatus === "FAILED" ? image : undefined),
+  );
+}
+
 /** What there is to say about a picture that is not coming along, or not at once. */
 function PictureNote({ image, cancelled }: { image: Image; cancelled: boolean }) {
-  const [retry, retrying] = useMutation(RETRY, { variables: { input: { imageId: image.id } } });
+  const [retry, retrying] = useMutation(RETRY, {
+    variables: { input: { imageId: image.id } },
+    fetchPolicy: "no-cache",
+    onCompleted: ({ retryImage }) => retryImage.image && keepUnlessMoved(retryImage.image),
+  });
   const { loading, error, data } = retrying;
   useTakenBack(retrying, image.imageStatus);
   const failed = image.imageStatus === "FAILED";

@@ -11,7 +11,7 @@ const JOB = gql`
   }
 `;
 
-const IMAGE = gql`
+export const IMAGE = gql`
   fragment ImageFields on GeneratedImage {
     id
     index
