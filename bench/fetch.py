@@ -10,10 +10,9 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from bench.storage import ALLOWED_MIB, memory, reset_peak
+from bench.storage import ALLOWED_MIB, peak
 from providers.addresses import authority
 from providers.fetch import fetch
 from providers.media import MESHES
@@ -29,10 +28,7 @@ async def measure(url: str, size: int, folder: Path) -> tuple[float, float]:
             raise SystemExit(f"{fetched.size} bytes came instead of {count}")
 
     await get(1 << 20)
-    reset_peak()
-    before, started = memory("VmRSS"), time.perf_counter()
-    await get(size)
-    return time.perf_counter() - started, memory("VmHWM") - before
+    return await peak(lambda: get(size))
 
 
 def main() -> None:

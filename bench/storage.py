@@ -26,23 +26,27 @@ CHUNK_BYTES = 1 << 20
 ALLOWED_MIB = 64
 
 
-def memory(field: str) -> float:
-    """A field of this process's status, such as VmRSS or VmHWM, in MiB."""
+async def peak(step: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """Seconds, and how many MiB this process grew at most; on Linux."""
+    _reset_peak()
+    before, started = _memory("VmRSS"), time.perf_counter()
+    await step()
+    return time.perf_counter() - started, _memory("VmHWM") - before
+
+
+def _memory(field: str) -> float:
+    """A field of this process's status, in MiB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split(f"{field}:")[1].split()[0]) / 1024
 
 
-def reset_peak() -> None:
+def _reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 async def measure(name: str, megabytes: int, step: Callable[[], Awaitable[object]]) -> float:
     """What the process grew by at the peak, in MiB."""
-    reset_peak()
-    before, started = memory("VmRSS"), time.perf_counter()
-    await step()
-    seconds = time.perf_counter() - started
-    grown = memory("VmHWM") - before
+    seconds, grown = await peak(step)
     click.echo(f"{name:<14} {megabytes / seconds:8.0f} MB/s {grown:+8.1f} MiB at the peak")
     return grown
 

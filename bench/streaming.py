@@ -13,29 +13,18 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import click
 import httpx
 
-from bench.storage import ALLOWED_MIB, memory, reset_peak
+from bench.storage import ALLOWED_MIB, peak
 from providers.load import model_provider
 from settings import Settings
 from storage import open_storage
 from tasks.results import fetch_model
 from tests.servers import Moto
 from tests.standins.tencent import SECRET_ID, SECRET_KEY
-
-
-async def peak(step: Callable[[], Coroutine[Any, Any, None]]) -> tuple[float, float]:
-    """Seconds, and how many MiB the process grew at most."""
-    reset_peak()
-    before, started = memory("VmRSS"), time.perf_counter()
-    await step()
-    return time.perf_counter() - started, memory("VmHWM") - before
 
 
 async def stream(settings: Settings, service: str, size: int, folder: Path) -> tuple[float, float]:
