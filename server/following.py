@@ -9,8 +9,22 @@ from db.log import RowHeads, read_events
 from events.feed import Feed, Feeds, Member
 from events.follow import OfRequest, OfUser, follow_request, follow_user
 from events.types import RequestEvent
-from resolvers.operations import Subscribed
+from resolvers import operations
+from resolvers.context import Context
+from resolvers.operations import Operation, Subscribed
+from server.places import Place
+from server.state import State
 from tasks.resources import Resources
+
+
+async def subscribe(state: State, operation: Operation, context: Context) -> tuple[Subscribed, Place]:
+    """Begin a subscription, in a place of the caller's; raises `Full` and `Refused`."""
+    place = state.subscriptions.take(context.caller.user_id)
+    try:
+        return await operations.subscribe(operation, context), place
+    except BaseException:
+        place.give_back()
+        raise
 
 
 async def follow(resources: Resources, feeds: Feeds, subscribed: Subscribed, member: Member) -> None:

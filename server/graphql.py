@@ -23,6 +23,7 @@ from schema.context import Caller
 from schema.errors import ErrorCode, api_error
 from server.authentication import Unauthenticated
 from server.bodies import TooLarge, read_body
+from server.following import subscribe
 from server.framing import FRAMINGS
 from server.keys import KeysUnavailable
 from server.negotiation import Media, choose
@@ -149,17 +150,11 @@ async def _subscribe(request: Request, operation: Operation, context: Context) -
         raise Failure(406, ErrorCode.BAD_USER_INPUT, message)
     state = State.of(request)
     try:
-        place = state.subscriptions.take(context.caller.user_id)
+        subscribed, place = await subscribe(state, operation, context)
     except Full as full:
         raise Failure(429, ErrorCode.QUERY_TOO_COMPLEX, str(full), {"Retry-After": "5"}) from None
-    try:
-        subscribed = await operations.subscribe(operation, context)
     except Refused as refused:
-        place.give_back()
         return _whole(answer(refused.errors), media)
-    except BaseException:
-        place.give_back()
-        raise
     expired = api_error(ErrorCode.UNAUTHENTICATED, "The token has expired. Get a new one.")
     frames = FRAMINGS[media]
     return Stream(state, subscribed, context.caller, place, frames, frames.end(answer([expired])))

@@ -29,7 +29,7 @@ from resolvers.operations import Operation, Subscribed, answer
 from schema.context import Caller
 from schema.errors import ErrorCode, api_error
 from server.authentication import Unauthenticated
-from server.following import follow
+from server.following import follow, subscribe
 from server.framing import Next, encode, next_of
 from server.keys import KeysUnavailable
 from server.outlet import Outlet
@@ -306,12 +306,7 @@ class Socket:
         return {"id": id, "type": "complete"}
 
     async def _follow(self, id: str, operation: Operation, context: Context) -> None:  # noqa: A002  # the same
-        place = self._state.subscriptions.take(context.caller.user_id)
-        try:
-            subscribed = await operations.subscribe(operation, context)
-        except BaseException:
-            place.give_back()
-            raise
+        subscribed, place = await subscribe(self._state, operation, context)
         following = Following(self, id, subscribed, place)
         try:
             await follow(self._state.resources, self._state.feeds, subscribed, following)
