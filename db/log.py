@@ -148,17 +148,18 @@ def task_updated(status: RequestStatus) -> TaskUpdated:
     return TaskUpdated(status, status.phase)
 
 
+_EVENTS_AFTER = Prepared(
+    select(generation_requests.c.user_id, events.c.sequence, events.c.occurred_at, events.c.data)
+    .join(generation_requests, generation_requests.c.id == events.c.request_id)
+    .where(events.c.request_id == bindparam("request_id"), events.c.sequence > bindparam("after"))
+    .order_by(events.c.sequence)
+    .limit(bindparam("limit"))
+)
+
+
 async def read_events(database: Database, request_id: str, after: int, limit: int = PAGE) -> list[RequestEvent]:
     """The events of a request after a sequence, oldest first, at most `limit` of them."""
-    query = (
-        select(generation_requests.c.user_id, events.c.sequence, events.c.occurred_at, events.c.data)
-        .join(generation_requests, generation_requests.c.id == events.c.request_id)
-        .where(events.c.request_id == request_id, events.c.sequence > after)
-        .order_by(events.c.sequence)
-        .limit(limit)
-    )
-    async with database.reading() as connection:
-        rows = (await connection.execute(query)).all()
+    rows = await database.read(_EVENTS_AFTER.bind({"request_id": request_id, "after": after, "limit": limit}))
     return [
         RequestEvent(request_id, user_id, sequence, occurred_at, decode_data(data))
         for user_id, sequence, occurred_at, data in rows

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Table, func, select
+from sqlalchemy import Column, ColumnElement, Table, bindparam, func, select
 
 from db.images import IMAGE_COLUMNS
 from db.log import REQUEST_COLUMNS
@@ -15,6 +16,7 @@ from db.models import MODEL_COLUMNS
 from db.records import Image, Job, Model, ModelFile, Request, columns_of
 from db.requests import ACTIVE
 from db.session import Database
+from db.statements import Prepared
 from db.tables import (
     generated_images,
     generation_requests,
@@ -158,9 +160,18 @@ def _mine(user_id: str, statuses: Sequence[RequestStatus] | None) -> list[Column
     return conditions
 
 
-async def _rows(database: Database, columns: Sequence[Any], key: Any, ids: Sequence[str]) -> Sequence[Any]:
-    async with database.reading() as connection:
-        return (await connection.execute(select(*columns).where(key.in_(set(ids))))).all()
+@cache
+def _rows_by(key: Column[Any], *columns: Column[Any]) -> Prepared:
+    return Prepared(select(*columns).where(key.in_(bindparam("ids", expanding=True))))
+
+
+async def _rows(
+    database: Database, columns: Sequence[Column[Any]], key: Column[Any], ids: Sequence[str]
+) -> Sequence[Any]:
+    wanted = list(dict.fromkeys(ids))
+    # What is prepared is kept for each number of ids; so these are few.
+    wanted += wanted[-1:] * ((1 << (len(wanted) - 1).bit_length()) - len(wanted))
+    return await database.read(_rows_by(key, *columns).bind({"ids": wanted}))
 
 
 def _grouped(records: Iterable[R], key: Callable[[R], str]) -> Mapping[str, list[R]]:

@@ -144,6 +144,11 @@ class Database:
         async with _connected(self._reading) as connection:
             yield connection
 
+    async def read(self, statement: Bound) -> Sequence[Any]:
+        """The rows of a query that stands for itself."""
+        async with self.reading() as connection:
+            return (await self._send(connection, statement))[0].rows
+
     async def aclose(self) -> None:
         await self._reading.dispose()
         await self._writing.dispose()
