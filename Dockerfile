@@ -4,7 +4,7 @@ WORKDIR /src
 RUN python -m venv --without-pip /opt/maquette
 COPY . .
 RUN --mount=type=cache,target=/pip-cache \
-    pip --cache-dir /pip-cache --python /opt/maquette/bin/python install --no-compile .
+    pip --cache-dir /pip-cache --python /opt/maquette/bin/python install --no-compile --constraint constraints.txt .
 # Of Tencent's SDK, which holds 390 MB of services, only those that Maquette may call.
 RUN find /opt/maquette/lib/python3.12/site-packages/tencentcloud -mindepth 1 -maxdepth 1 -type d \
     ! -name common ! -name ai3d ! -name aiart -exec rm -r {} +

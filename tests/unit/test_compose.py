@@ -198,7 +198,7 @@ def test_the_image_is_built_from_what_the_project_ships_and_nothing_else():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     shipped = set(project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"])
     assert "*" in ignored
-    assert allowed == shipped | {"pyproject.toml", project["project"]["readme"]}
+    assert allowed == shipped | {"pyproject.toml", "constraints.txt", project["project"]["readme"]}
 
 
 def test_what_the_image_leaves_out_is_imported_nowhere():
