@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 from typing import NamedTuple
 
 from events.types import RequestEvent
@@ -31,11 +30,9 @@ class Heads:
     of: Mapping[str, Head]
 
 
-class End(Enum):
-    """Why a stream ends."""
-
-    SHUTDOWN = auto()
-    DELETED = auto()
+@dataclass(frozen=True, slots=True)
+class End:
+    """The stream is over: its request is deleted, or the process shuts down."""
 
 
 Signal = RequestEvent | Heads | End
@@ -86,7 +83,7 @@ class Hub:
     def _member(self, topics: defaultdict[str, set[Subscription]], topic: str) -> Iterator[Subscription]:
         subscription = Subscription()
         if self._closed:
-            subscription.offer(End.SHUTDOWN)
+            subscription.offer(End())
         topics[topic].add(subscription)
         try:
             yield subscription
@@ -114,7 +111,7 @@ class Hub:
     def end_request(self, request_id: str) -> None:
         """The request is deleted: its streams end."""
         for subscription in self._of(self._requests, request_id):
-            subscription.offer(End.DELETED)
+            subscription.offer(End())
 
     def close(self) -> None:
         """End every stream, now and from now on: the process shuts down."""
@@ -122,7 +119,7 @@ class Hub:
         for topics in (self._requests, self._users):
             for subscriptions in topics.values():
                 for subscription in subscriptions:
-                    subscription.offer(End.SHUTDOWN)
+                    subscription.offer(End())
 
     @staticmethod
     def _of(topics: defaultdict[str, set[Subscription]], topic: str) -> tuple[Subscription, ...]:

@@ -114,8 +114,8 @@ FRAMINGS: dict[Media, Frames] = {Media.EVENT_STREAM: EventStream(), Media.MULTIP
 class Next:
     """The results of one operation on a WebSocket."""
 
-    def __init__(self, id: str) -> None:  # noqa: A002  # the protocol's name
-        self._head = b'{"id":%b,"type":"next","payload":' % encode(id)
+    def __init__(self, operation_id: str) -> None:
+        self._head = b'{"id":%b,"type":"next","payload":' % encode(operation_id)
 
     def message(self, body: bytes) -> bytes:
         return self._head + body + b"}"

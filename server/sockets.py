@@ -258,63 +258,63 @@ class Socket:
         self._deadline.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
         await self.send({"type": "connection_ack"})
 
-    async def _subscribe(self, id: str, parameters: Parameters) -> None:  # noqa: A002  # the protocol's name
+    async def _subscribe(self, operation_id: str, parameters: Parameters) -> None:
         if self._caller is None:
             raise Close(UNAUTHORIZED, "Unauthorized")
-        if id in self._operations:
-            raise Close(TAKEN, f"Subscriber for {id} already exists")
+        if operation_id in self._operations:
+            raise Close(TAKEN, f"Subscriber for {operation_id} already exists")
         if len(self._operations) >= self._settings.max_subscriptions_per_connection:
             limit = f"{self._settings.max_subscriptions_per_connection} operations are allowed on one connection"
-            await self.send(_error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
+            await self.send(_error(operation_id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
             return
         try:
             operation = operation_of(parameters, self._state.persisted, self._state.limits)
         except Malformed as error:
             raise Close(MALFORMED, f"Invalid message: {error}") from None
         except Refused as refused:
-            await self.send(_error(id, *refused.errors))
+            await self.send(_error(operation_id, *refused.errors))
             return
-        self._operations[id] = asyncio.create_task(self._run(id, operation, self._caller))
+        self._operations[operation_id] = asyncio.create_task(self._run(operation_id, operation, self._caller))
 
-    async def _run(self, id: str, operation: Operation, caller: Caller) -> None:  # noqa: A002  # the protocol's name
+    async def _run(self, operation_id: str, operation: Operation, caller: Caller) -> None:
         try:
-            last = await self._perform(id, operation, caller)
+            last = await self._perform(operation_id, operation, caller)
             if last is not None:
-                await self.end(id, last)
+                await self.end(operation_id, last)
         except Close as close:
             self.leave(close)
         except WebSocketDisconnect:
             pass
 
-    async def _perform(self, id: str, operation: Operation, caller: Caller) -> dict[str, Any] | None:  # noqa: A002  # the same
+    async def _perform(self, operation_id: str, operation: Operation, caller: Caller) -> dict[str, Any] | None:
         """Send an operation's result, or begin to; returns the message that ends it, unless it goes on."""
         context = self._state.context(HTTPConnection(self._scope), caller)
         try:
             if operation.type is OperationType.SUBSCRIPTION:
-                await self._follow(id, operation, context)
+                await self._follow(operation_id, operation, context)
                 return None
             result = await operations.execute(operation, context, self._settings.request_timeout_seconds)
-            await self.send({"id": id, "type": "next", "payload": result})
+            await self.send({"id": operation_id, "type": "next", "payload": result})
         except Refused as refused:
-            return _error(id, *refused.errors)
+            return _error(operation_id, *refused.errors)
         except Full as full:
-            return _error(id, api_error(ErrorCode.QUERY_TOO_COMPLEX, str(full)))
+            return _error(operation_id, api_error(ErrorCode.QUERY_TOO_COMPLEX, str(full)))
         except (Close, WebSocketDisconnect):
             raise
         except Exception as fault:  # the client learns of it, and its other operations go on
-            return _error(id, internal(fault))
-        return {"id": id, "type": "complete"}
+            return _error(operation_id, internal(fault))
+        return {"id": operation_id, "type": "complete"}
 
-    async def _follow(self, id: str, operation: Operation, context: Context) -> None:  # noqa: A002  # the same
+    async def _follow(self, operation_id: str, operation: Operation, context: Context) -> None:
         subscribed, place = await subscribe(self._state, operation, context)
-        following = Following(self, id, subscribed, place)
+        following = Following(self, operation_id, subscribed, place)
         try:
             await follow(self._state.resources, self._state.feeds, subscribed, following)
         except BaseException:
             following.cancel()
             raise
         # From now on the feed does the work, and this task is no longer needed.
-        self._operations[id] = following
+        self._operations[operation_id] = following
 
     async def send(self, message: Mapping[str, Any]) -> None:
         await self.send_text(encode(message).decode())
@@ -325,13 +325,13 @@ class Socket:
             async with asyncio.timeout(self._settings.slow_client_seconds):
                 await self._send_message({"type": "websocket.send", "text": text})
         except TimeoutError:
-            raise NOT_READING from None
+            raise _not_reading() from None
         except (RuntimeError, OSError) as error:  # the connection was closed from below
             raise WebSocketDisconnect(1006) from error
 
-    async def end(self, id: str, last: Mapping[str, Any]) -> None:  # noqa: A002  # the protocol's name
-        """Send the message that ends an operation. From now on the id may be used again."""
-        self._operations.pop(id, None)
+    async def end(self, operation_id: str, last: Mapping[str, Any]) -> None:
+        """Send the message that ends an operation. From now on the operation_id may be used again."""
+        self._operations.pop(operation_id, None)
         await self.send(last)
 
     async def _close(self, ending: Close) -> None:
@@ -349,11 +349,11 @@ class Following(Outlet):
 
     __slots__ = ("_id", "_next", "_place", "_socket")
 
-    def __init__(self, socket: Socket, id: str, subscribed: Subscribed, place: Place) -> None:  # noqa: A002  # the same
-        self._next: Next = next_of(id)
+    def __init__(self, socket: Socket, operation_id: str, subscribed: Subscribed, place: Place) -> None:
+        self._next: Next = next_of(operation_id)
         super().__init__(self._next, subscribed.topic.after if isinstance(subscribed.topic, OfRequest) else 0)
         self.line = socket.line
-        self._id = id
+        self._id = operation_id
         self._socket = socket
         self._place = place
 
@@ -380,14 +380,16 @@ class Following(Outlet):
             pass  # the connection's own task learns of it
 
     def cut_off(self) -> None:
-        self._socket.leave(NOT_READING)
+        self._socket.leave(_not_reading())
 
 
-NOT_READING = Close(TRY_AGAIN_LATER, "You do not read; come back with your cursor")
+def _not_reading() -> Close:
+    # One for each client: an exception keeps the frames through which it was raised.
+    return Close(TRY_AGAIN_LATER, "You do not read; come back with your cursor")
 
 
-def _error(id: str, *errors: GraphQLError) -> dict[str, Any]:  # noqa: A002  # the protocol's name
-    return {"id": id, "type": "error", "payload": answer(errors)["errors"]}
+def _error(operation_id: str, *errors: GraphQLError) -> dict[str, Any]:
+    return {"id": operation_id, "type": "error", "payload": answer(errors)["errors"]}
 
 
 def _authorization(parameters: Mapping[str, object]) -> str | None:

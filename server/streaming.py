@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from enum import Enum, auto
 
 from starlette.types import Receive, Scope, Send
 
@@ -31,14 +30,6 @@ def _headers(frames: Frames) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-class Ending(Enum):
-    """Why a stream ends."""
-
-    EXPIRED = auto()
-    DONE = auto()
-    CUT_OFF = auto()
-
-
 class Stream(Outlet):
     """A response that lasts, until its client leaves, what it follows ends, or the caller's time is up.
 
@@ -48,9 +39,9 @@ class Stream(Outlet):
     __slots__ = (
         "_caller",
         "_deadline",
-        "_ending",
         "_farewell",
         "_frames",
+        "_is_cut_off",
         "_place",
         "_send",
         "_state",
@@ -68,7 +59,7 @@ class Stream(Outlet):
         self._place = place
         self._frames = frames
         self._farewell = expired
-        self._ending = Ending.EXPIRED
+        self._is_cut_off = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -94,9 +85,9 @@ class Stream(Outlet):
             pass
         finally:
             self._stop()
-        if self._ending is not Ending.CUT_OFF:
+        if not self._is_cut_off:
             await self._write(self._farewell, more=False)
-        if self._ending is Ending.CUT_OFF:
+        if self._is_cut_off:
             self.line.abort()
             # Until the server knows that it is gone: it would tell of a response that was not completed.
             with suppress(TimeoutError):
@@ -135,13 +126,13 @@ class Stream(Outlet):
 
     async def finish(self, fault: Exception | None) -> None:
         self._farewell = self._frames.end(None if fault is None else answer([internal(fault)]))
-        self._conclude(Ending.DONE)
+        self._conclude()
 
     def cut_off(self) -> None:
-        self._conclude(Ending.CUT_OFF)
+        self._is_cut_off = True
+        self._conclude()
 
-    def _conclude(self, ending: Ending) -> None:
-        self._ending = ending
+    def _conclude(self) -> None:
         with suppress(RuntimeError):  # it ends already
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
