@@ -15,7 +15,6 @@ CLASS_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 PICTURE_SIZE = re.compile(r"auto|[1-9]\d{1,3}x[1-9]\d{1,3}")
 KEY = re.compile(r"[!-~]+")
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Pause = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

@@ -22,8 +22,14 @@ async def measure(url: str, size: int, folder: Path) -> tuple[float, float]:
     """Seconds, and how many MiB the process grew at most, after a small result has warmed everything up."""
 
     async def get(count: int) -> None:
-        options = {"limit_bytes": 1 << 30, "timeout": 600, "allowed_types": MESHES, "trusted_hosts": {authority(url)}}
-        fetched = await fetch(f"{url}/big?bytes={count}", folder / "result", **options)  # type: ignore[arg-type]  # a mixed dict
+        fetched = await fetch(
+            f"{url}/big?bytes={count}",
+            folder / "result",
+            limit_bytes=1 << 30,
+            timeout=600,
+            allowed_types=MESHES,
+            trusted_hosts={authority(url)},
+        )
         if fetched.size != count:
             raise SystemExit(f"{fetched.size} bytes came instead of {count}")
 

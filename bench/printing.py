@@ -1,6 +1,6 @@
 """Preparing a mesh of 1.3 million faces for print: seconds, and the peak memory of the child process.
 
-python bench/printing.py [--subdivisions 8]
+python -m bench.printing [--subdivisions 8]
 """
 
 from __future__ import annotations

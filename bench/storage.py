@@ -75,7 +75,7 @@ async def run_all(source: Path, megabytes: int, folder: Path) -> float:
     local = await run("local", LocalStorage(folder / "files"), source, megabytes)
     os.environ.update(Moto.environment)
     with Moto() as moto:
-        from storage.s3 import S3Storage  # noqa: PLC0415 - boto3 is not to be part of the local figures
+        from storage.s3 import S3Storage  # noqa: PLC0415  # boto3 is not to be part of the local figures
 
         bucket = S3Storage(moto.new_bucket(), endpoint_url=moto.url, base_url=None, work_dir=folder / "work")
         return max(local, await run("s3", bucket, source, megabytes))

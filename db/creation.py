@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any, Self
@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from db.images import ImageClaim
-from db.jobs import UNCLAIMED, new_job, take_new
+from db.jobs import UNCLAIMED, Terms, new_job, take_new
 from db.log import REQUEST_COLUMNS, Entry, write_events
-from db.records import Request, new_id
+from db.records import Request, new_id, row_of
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota
 from db.session import Database, Transaction
@@ -23,8 +23,6 @@ from db.tables import generated_images, generation_requests, image_generation_jo
 from events.clock import utc_now
 from events.status import ImageStatus, RequestStatus
 from events.types import ImageGenerating
-
-REQUEST_FIELDS = tuple(field.name for field in fields(Request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +63,13 @@ async def _first(database: Database, *conditions: ColumnElement[bool]) -> Reques
 
 @dataclass(frozen=True, slots=True)
 class Claiming:
-    """How many `images` at most, of whole requests only, are claimed as they are created; else as `db.images.claim`."""
+    """How many `images` at most, of whole requests only, are claimed as they are created."""
 
     images: int
-    lease_seconds: float
-    seconds: float
+    terms: Terms
 
 
-NO_CLAIMS = Claiming(0, 0, 0)
+NO_CLAIMS = Claiming(0, Terms(0, 0))
 Created = tuple[Request, list[str]]
 """A request as it was created, with the ids of its jobs that are to be sent."""
 
@@ -169,7 +166,7 @@ class _Written:
             created_at=now,
             updated_at=now,
         )
-        row = {name: getattr(request, name) for name in REQUEST_FIELDS} | {"idempotency_key": new.idempotency_key}
+        row = row_of(request) | {"idempotency_key": new.idempotency_key}
         images = [
             {"id": new_id("img"), "request_id": new.id, "index": index, "prompt": prompt, "status": ImageStatus.PENDING}
             for index, prompt in enumerate(new.variants)
@@ -181,7 +178,7 @@ class _Written:
         """Have the rows be those of a request whose images are being drawn."""
         for image, job in zip(self.images, self.jobs, strict=True):
             image["status"] = ImageStatus.GENERATING
-            lease = take_new(image_generation_jobs, job, image["id"], claiming.lease_seconds, claiming.seconds)
+            lease = take_new(image_generation_jobs, job, image["id"], claiming.terms)
             self.claims.append(ImageClaim(lease, image["id"], image["index"], image["prompt"], None, False))
         self.row |= {"status": RequestStatus.IMAGE_GENERATING, "last_event_sequence": len(self.claims)}
 
@@ -200,9 +197,7 @@ _INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, ge
 async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
     """Lock users, and count how many requests each may still have under way. Left out is who is locked, or new."""
     locked = list(
-        await transaction.connection.scalars(
-            select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True)
-        )
+        await transaction.scalars(select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True))
     )
     counted = await transaction.execute(
         select(generation_requests.c.user_id, func.count())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, select
 
 from db.session import Database, Transaction
 from db.tables import file_deletions
@@ -38,11 +38,7 @@ async def give_up(transaction: Transaction, *prefixes: str) -> None:
 async def note(database: Database, prefix: str) -> None:
     """Have what lies under a prefix deleted, whether that was wanted before or not."""
     async with database.transaction() as transaction:
-        known = await transaction.execute(
-            update(file_deletions).where(file_deletions.c.prefix == prefix).values(created_at=utc_now())
-        )
-        if known.rowcount == 0:
-            await give_up(transaction, prefix)
+        await transaction.upsert(file_deletions, "created_at", {"prefix": prefix, "created_at": utc_now()})
 
 
 async def prefixes_to_delete(database: Database, age_seconds: float) -> Sequence[str]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, case, select, update
 
-from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, columns_to_take, end, lock_request_of, take
+from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, Terms, columns_to_take, end, lock_request_of, take
 from db.log import Entry, append, append_all, lock_request_of_job, task_updated
-from db.records import Image, RequestHead, columns_of, encode_failure
+from db.records import Image, Request, RequestHead, columns_of, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned, settled
 from db.session import Database, Transaction
@@ -21,7 +21,7 @@ from db.statements import Prepared
 from db.tables import generated_images, generation_requests, image_generation_jobs
 from events.clock import utc_now
 from events.outcome import Failure
-from events.status import IMAGE_MOVES, ImageStatus, JobStatus, RequestStatus
+from events.status import IMAGE_MOVES, ImageStatus, JobStatus, RequestStatus, check_move
 from events.types import EventData, ImageCompleted, ImageFailed, ImageGenerating
 
 IMAGE_COLUMNS = columns_of(Image, generated_images)
@@ -72,10 +72,8 @@ class Drawn:
     key: str
 
 
-async def claim(
-    database: Database, job_id: str, lease_seconds: float, seconds: float, most: int | None = None
-) -> ImageClaim | None:
-    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker.
+async def claim(database: Database, job_id: str, terms: Terms, most: int | None = None) -> ImageClaim | None:
+    """Take the job in hand; None if it is not to be done, or not by this worker.
 
     Where the account may have only `most` jobs at once, it is the job whose turn it is, or none while no slot is free.
     """
@@ -87,7 +85,7 @@ async def claim(
         if request is None:
             return None
         rows, told = await transaction.read(_drawings(lock=False).bind({"job_ids": [chosen]})), Told(list)
-        claims = await _claim(transaction, rows, lease_seconds, seconds, told)
+        claims = await _claim(transaction, rows, terms, told)
         await _tell(transaction, {request.id: request}, told)
     return claims.get(chosen)
 
@@ -101,7 +99,7 @@ async def complete(database: Database, drawn: Drawn) -> None:
 
 
 async def write_together(
-    database: Database, lease_seconds: float, seconds: float, items: Sequence[str | Drawn]
+    database: Database, terms: Terms, items: Sequence[str | Drawn]
 ) -> dict[int, ImageClaim | None]:
     """Claim jobs and complete images in one transaction (see `GroupCommit`); raises `LeaseLost` for any of them.
 
@@ -118,18 +116,16 @@ async def write_together(
         drawn = [item for item in items if isinstance(item, Drawn) and item.claim.lease.job_id in locked]
         await _complete(transaction, drawn, told)
         wanted = dict.fromkeys(item for item in items if isinstance(item, str) and item in locked)
-        claims = await _claim(transaction, [locked[job_id] for job_id in wanted], lease_seconds, seconds, told)
+        claims = await _claim(transaction, [locked[job_id] for job_id in wanted], terms, told)
         await _tell(transaction, requests, told)
     written: dict[int, ImageClaim | None] = {items.index(item): None for item in drawn}
     # Of messages of the same job, the first one has it.
     return written | {items.index(job_id): claims.get(job_id) for job_id in wanted}
 
 
-async def _claim(
-    transaction: Transaction, rows: Sequence[Any], lease_seconds: float, seconds: float, told: Told
-) -> dict[str, ImageClaim]:
+async def _claim(transaction: Transaction, rows: Sequence[Any], terms: Terms, told: Told) -> dict[str, ImageClaim]:
     """Claim those of the jobs that are to be done; the caller has locked their requests."""
-    leases = await take(transaction, image_generation_jobs, rows, lease_seconds, seconds)
+    leases = await take(transaction, image_generation_jobs, rows, terms)
     taken = [row for row in rows if row.id in leases]
     begun = [row for row in taken if row.image_status is ImageStatus.PENDING]
     if begun:
@@ -190,36 +186,11 @@ async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
 
 async def retry(database: Database, user_id: str, image_id: str, limit: int) -> tuple[Image, str]:
     """Draw a failed image again; returns it with the id of the job to send. Raises `Refused`."""
-    now = utc_now()
-    not_found = Refused(Refusal.NOT_FOUND, "There is no such image.", ("input", "imageId"))
-    jobs = image_generation_jobs
+    now, jobs = utc_now(), image_generation_jobs
     async with database.transaction() as transaction:
-        request_id = await transaction.connection.scalar(
-            select(generated_images.c.request_id).where(generated_images.c.id == image_id)
-        )
-        if request_id is None:
-            raise not_found
-        try:
-            request = await owned(transaction, user_id, request_id)
-        except Refused:
-            raise not_found from None
-        if request.status is RequestStatus.CANCELLED:
-            raise Refused(
-                Refusal.REQUEST_CANCELLED, "The request is cancelled. Create a new one.", ("input", "imageId")
-            )
-        if request.status not in ACTIVE:
-            await check_quota(transaction, user_id, limit)
-        image = Image(
-            *(await transaction.execute(select(*IMAGE_COLUMNS).where(generated_images.c.id == image_id))).one()
-        )
-        if image.status is not ImageStatus.FAILED:
-            raise Refused(
-                Refusal.IMAGE_NOT_FAILED,
-                f"Only a failed image is generated again, and this one is {image.status}.",
-                ("input", "imageId"),
-            )
+        request, image = await _failed(transaction, user_id, image_id, limit)
         _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
-        job_id = (await transaction.execute(select(jobs.c.id).where(jobs.c.image_id == image_id))).scalar_one()
+        job_id: str = await transaction.scalar(select(jobs.c.id).where(jobs.c.image_id == image_id))
         await transaction.execute(
             update(jobs)
             .where(jobs.c.id == job_id, jobs.c.status == JobStatus.FAILED)
@@ -234,14 +205,35 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
                 **NOT_SUBMITTED,
             )
         )
-        ended = request.status in (RequestStatus.IMAGE_COMPLETED, RequestStatus.IMAGE_FAILED)
-        if ended:
+        if request.status in (RequestStatus.IMAGE_COMPLETED, RequestStatus.IMAGE_FAILED):
             pending = RequestStatus.IMAGE_PENDING
             append(transaction, request, task_updated(pending), status=pending)
-        retried = Image(
-            *(await transaction.execute(select(*IMAGE_COLUMNS).where(generated_images.c.id == image_id))).one()
+    return replace(image, status=ImageStatus.PENDING, failure=None), job_id
+
+
+async def _failed(transaction: Transaction, user_id: str, image_id: str, limit: int) -> tuple[Request, Image]:
+    """An image that may be tried again, with its request, locked. Raises `Refused`."""
+    not_found = Refused(Refusal.NOT_FOUND, "There is no such image.", ("input", "imageId"))
+    of_image = generated_images.c.id == image_id
+    request_id = await transaction.scalar(select(generated_images.c.request_id).where(of_image))
+    if request_id is None:
+        raise not_found
+    try:
+        request = await owned(transaction, user_id, request_id)
+    except Refused:
+        raise not_found from None
+    if request.status is RequestStatus.CANCELLED:
+        raise Refused(Refusal.REQUEST_CANCELLED, "The request is cancelled. Create a new one.", ("input", "imageId"))
+    if request.status not in ACTIVE:
+        await check_quota(transaction, user_id, limit)
+    image = Image(*(await transaction.execute(select(*IMAGE_COLUMNS).where(of_image))).one())
+    if image.status is not ImageStatus.FAILED:
+        raise Refused(
+            Refusal.IMAGE_NOT_FAILED,
+            f"Only a failed image is generated again, and this one is {image.status}.",
+            ("input", "imageId"),
         )
-    return retried, str(job_id)
+    return request, image
 
 
 def _move(
@@ -252,8 +244,7 @@ def _move(
     keys: Sequence[str] = (),
     **values: Any,
 ) -> None:
-    if new not in IMAGE_MOVES[old]:
-        raise AssertionError(f"images {image_ids}: {old} to {new}")
+    check_move(IMAGE_MOVES, old, new, image_ids)
     values |= {f"image_{n}": image_id for n, image_id in enumerate(image_ids[: len(keys)])}
     values |= {f"key_{n}": key for n, key in enumerate(keys)}
     transaction.write(

@@ -77,16 +77,25 @@ UNCLAIMED: Mapping[str, Any] = dict.fromkeys(("started_at", "lease_token", "leas
 """The columns that the row of a claimed job has besides."""
 
 
-def take_new(table: Table, row: dict[str, Any], subject_id: str, lease_seconds: float, seconds: float) -> Lease:
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """For how long a claim lasts unless it is renewed, and for how long its attempt may go on."""
+
+    lease_seconds: float
+    attempt_seconds: float
+
+
+def take_new(table: Table, row: dict[str, Any], subject_id: str, terms: Terms) -> Lease:
     """Have the row of a new job be that of one that is claimed, as `take` does it. `subject_id` is what it makes."""
     now, token = row["created_at"], secrets.token_hex(16)
-    deadline, folder = now + timedelta(seconds=seconds), claim_folder(row["request_id"], subject_id, token)
+    deadline = now + timedelta(seconds=terms.attempt_seconds)
+    folder = claim_folder(row["request_id"], subject_id, token)
     row |= {
         "status": JobStatus.RUNNING,
         "attempts": 1,
         "started_at": now,
         "lease_token": token,
-        "lease_expires_at": now + timedelta(seconds=lease_seconds),
+        "lease_expires_at": now + timedelta(seconds=terms.lease_seconds),
         "deadline_at": deadline,
     }
     return Lease(table, row["id"], row["request_id"], token, 1, row["max_attempts"], deadline, folder)
@@ -120,9 +129,7 @@ def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[An
     ]
 
 
-async def take(
-    transaction: Transaction, table: Table, rows: Iterable[Any], lease_seconds: float, seconds: float
-) -> dict[str, Lease]:
+async def take(transaction: Transaction, table: Table, rows: Iterable[Any], terms: Terms) -> dict[str, Lease]:
     """Claim those jobs that are due, or whose worker went silent; returns the leases by the jobs' ids.
 
     The rows were read under the locks of their requests. A take-over goes on with the same attempt, and with the time
@@ -131,15 +138,15 @@ async def take(
     now = utc_now()
     ready = [row for row in rows if is_due(row, now)]
     silent = [row for row in rows if row.status is JobStatus.RUNNING and has_come(row.lease_expires_at, now)]
-    token, deadline = secrets.token_hex(16), now + timedelta(seconds=seconds)
+    token, deadline = secrets.token_hex(16), now + timedelta(seconds=terms.attempt_seconds)
     leases = {row.id: _lease(table, row, token, row.attempts + 1, deadline) for row in ready}
     if ready:
-        expires = now + timedelta(seconds=lease_seconds)
+        expires = now + timedelta(seconds=terms.lease_seconds)
         values = {"now": now, "token": token, "expires": expires, "deadline": deadline}
         # Nobody else claims, cancels or retries a job while its request is locked.
         transaction.write(_taking(table).bind({"job_ids": list(leases), **values}), len(leases))
     for row in silent:
-        lease = await _take_over(transaction, table, row, now, lease_seconds)
+        lease = await _take_over(transaction, table, row, now, terms.lease_seconds)
         if lease is not None:
             leases[row.id] = lease
     return leases
@@ -383,7 +390,7 @@ async def _mark_sent(
         return []
     async with database.transaction() as transaction:
         found = list(
-            await transaction.connection.scalars(
+            await transaction.scalars(
                 select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
             )
         )

@@ -17,15 +17,11 @@ from db.statements import Prepared
 from db.tables import events, generation_requests
 from events.clock import utc_now
 from events.hub import Head
-from events.status import REQUEST_MOVES, RequestStatus
+from events.status import REQUEST_MOVES, IllegalMove, RequestStatus, check_move
 from events.types import EventData, RequestEvent, TaskUpdated, decode_data, encode_data
 
 PAGE = 200
 REQUEST_COLUMNS = columns_of(Request, generation_requests)
-
-
-class IllegalMove(Exception):
-    """A verb tried a move that the table of legal moves does not have: a fault of the program."""
 
 
 _INSERT = Prepared(insert(events))
@@ -110,8 +106,8 @@ def append_all(transaction: Transaction, entries: Sequence[Entry]) -> datetime:
     alike: defaultdict[tuple[RequestStatus, RequestStatus, int | None], list[str]] = defaultdict(list)
     for entry in entries:
         old, new = entry.request.status, entry.status or entry.request.status
-        if new is not old and new not in REQUEST_MOVES[old]:
-            raise IllegalMove(f"request {entry.request.id}: {old} to {new}")
+        if new is not old:
+            check_move(REQUEST_MOVES, old, new, entry.request.id)
         alike[old, new, entry.selected_image_index].append(entry.request.id)
     for (old, new, selected), request_ids in alike.items():
         transaction.write(

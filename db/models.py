@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from db.jobs import Lease, LeaseLost, columns_to_take, end, lock_request_of, new_job, take
+from db.jobs import Lease, LeaseLost, Terms, columns_to_take, end, lock_request_of, new_job, take
 from db.log import append, lock_request_of_job, task_updated
-from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id
+from db.records import Model, ModelFile, Request, columns_of, encode_failure, encode_report, new_id, row_of
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned
 from db.session import Database, Transaction
@@ -19,7 +19,7 @@ from db.slots import next_job
 from db.tables import generated_images, model_files, model_generation_jobs, models
 from events.clock import utc_now
 from events.outcome import Failure, ModelFormat, PrintReport
-from events.status import MODEL_MOVES, ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus
+from events.status import MODEL_MOVES, ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus, check_move
 from events.types import ModelCompleted, ModelFailed, ModelGenerating, ModelProgress
 
 MODEL_COLUMNS = columns_of(Model, models)
@@ -92,7 +92,7 @@ async def select_image(
             completed_at=None,
         )
         job_id = new_id("job")
-        await transaction.execute(insert(models), {name: getattr(model, name) for name in Model.__slots__})
+        await transaction.execute(insert(models), row_of(model))
         await transaction.execute(
             insert(model_generation_jobs), new_job(job_id, request_id, max_attempts, now) | {"model_id": model.id}
         )
@@ -101,10 +101,8 @@ async def select_image(
     return request, model, job_id
 
 
-async def claim(
-    database: Database, job_id: str, lease_seconds: float, seconds: float, most: int | None = None
-) -> ModelClaim | None:
-    """Take the job in hand, for `seconds` at most; None if it is not to be done, or not by this worker.
+async def claim(database: Database, job_id: str, terms: Terms, most: int | None = None) -> ModelClaim | None:
+    """Take the job in hand; None if it is not to be done, or not by this worker.
 
     Where the account may have only `most` jobs at once, it is the job whose turn it is, or none while no slot is free.
     """
@@ -130,7 +128,7 @@ async def claim(
         row = (await transaction.execute(query.where(jobs.c.id == chosen))).first()
         if request is None or row is None:
             return None
-        lease = (await take(transaction, jobs, [row], lease_seconds, seconds)).get(chosen)
+        lease = (await take(transaction, jobs, [row], terms)).get(chosen)
         if lease is None:
             return None
         if row.model_status is ModelStatus.PENDING:
@@ -191,9 +189,7 @@ async def complete(
             print_report=encode_report(report),
             completed_at=now,
         )
-        await transaction.execute(
-            insert(model_files), [{name: getattr(file, name) for name in ModelFile.__slots__} for file in files]
-        )
+        await transaction.execute(insert(model_files), [row_of(file) for file in files])
         glb = next(file.key for file in files if file.format is ModelFormat.GLB)
         done = RequestStatus.MODEL_COMPLETED
         append(
@@ -231,8 +227,7 @@ def _name(prompt: str) -> str:
 
 
 async def _move(transaction: Transaction, model_id: str, old: ModelStatus, new: ModelStatus, **values: Any) -> None:
-    if new not in MODEL_MOVES[old]:
-        raise AssertionError(f"model {model_id}: {old} to {new}")
+    check_move(MODEL_MOVES, old, new, model_id)
     result = await transaction.execute(
         update(models).where(models.c.id == model_id, models.c.status == old).values(status=new, **values)
     )

@@ -25,9 +25,8 @@ from db.tables import (
     model_generation_jobs,
     models,
 )
-from events.clock import utc_now
 from events.outcome import ModelFormat
-from events.status import JobStatus, RequestStatus
+from events.status import RequestStatus
 
 R = TypeVar("R")
 
@@ -122,35 +121,6 @@ async def owner_of_request(database: Database, request_id: str) -> str | None:
     query = select(generation_requests.c.user_id).where(generation_requests.c.id == request_id)
     async with database.reading() as connection:
         return await connection.scalar(query)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """Jobs of one queue: due, in hand, due later, and failed for good."""
-
-    waiting: int
-    running: int
-    delayed: int
-    dead: int
-
-
-async def queue_counts(database: Database, table: Table) -> QueueCounts:
-    later = table.c.available_at > utc_now()
-    query = (
-        select(table.c.status, later.label("later"), func.count())
-        .where(table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING, JobStatus.FAILED)))
-        .group_by(table.c.status, later)
-    )
-    counts: defaultdict[tuple[JobStatus, bool], int] = defaultdict(int)
-    async with database.reading() as connection:
-        for status, is_later, count in (await connection.execute(query)).all():
-            counts[status, bool(is_later) and status is JobStatus.PENDING] += count
-    return QueueCounts(
-        counts[JobStatus.PENDING, False],
-        counts[JobStatus.RUNNING, False],
-        counts[JobStatus.PENDING, True],
-        counts[JobStatus.FAILED, False],
-    )
 
 
 def _mine(user_id: str, statuses: Sequence[RequestStatus] | None) -> list[ColumnElement[bool]]:

@@ -96,6 +96,11 @@ def columns_of(record: type, table: Table) -> list[Column[Any]]:
     return [table.c[field.name] for field in fields(record)]
 
 
+def row_of(record: Any) -> dict[str, Any]:
+    """A record's values by the names of their columns."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
 def encode_failure(failure: Failure) -> str:
     return msgspec.json.encode(failure).decode()
 

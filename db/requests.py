@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from sqlalchemy import Select, delete, func, select, update
-from sqlalchemy.dialects.mysql import insert as mysql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from db.files import give_up, request_folder
 from db.jobs import cancel as cancel_jobs
@@ -23,7 +21,6 @@ from db.tables import (
 from events.clock import utc_now
 from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, RequestStatus
 
-PROMPT_LENGTH = 2_000
 ACTIVE = tuple(
     status
     for status, phase in PHASES.items()
@@ -44,13 +41,9 @@ async def check_quota(transaction: Transaction, user_id: str, limit: int) -> Non
     """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here."""
     if limit == 0:
         return
-    row = {"id": user_id, "created_at": utc_now()}
-    if transaction.connection.dialect.name == "sqlite":
-        await transaction.execute(sqlite_insert(users).values(row).on_conflict_do_nothing())
-    else:
-        # The update of a duplicate takes the row's lock, and changes nothing.
-        await transaction.execute(mysql_insert(users).values(row).on_duplicate_key_update(id=users.c.id))
-    _refuse_if_full(await transaction.connection.scalar(_active(user_id)), limit)
+    # Of one who is there already, this changes nothing, and takes the lock.
+    await transaction.upsert(users, "id", {"id": user_id, "created_at": utc_now()})
+    _refuse_if_full(await transaction.scalar(_active(user_id)), limit)
 
 
 def _active(user_id: str) -> Select[int]:

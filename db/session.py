@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import CursorResult, Executable, event
+from sqlalchemy import CursorResult, Executable, Insert, Table, event
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -20,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from db.statements import Bound, Outcome, Send, in_one_trip, one_by_one
+from db.statements import Bound, Outcome, Parameters, Send, in_one_trip, one_by_one
 from events.bus import Deleted, Happened, Message
 from events.types import RequestEvent
 
@@ -59,11 +60,11 @@ class Transaction:
     """A connection within a transaction, and what is to be broadcast when it is committed.
 
     What is written (`write`) goes with the next statement whose answer somebody waits for, or with what else is written
-    before the commit, in one round trip. A statement on `connection` itself does not wait for it.
+    before the commit, in one round trip.
     """
 
     def __init__(self, connection: AsyncConnection, send: Send) -> None:
-        self.connection = connection
+        self._connection = connection
         self.told: list[RequestEvent] = []
         self.deleted: list[str] = []
         self._send = send
@@ -80,7 +81,26 @@ class Transaction:
     async def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[*tuple[Any, ...]]:
         """Execute what is made for this one time, by way of SQLAlchemy."""
         await self.flush()
-        return await self.connection.execute(statement, parameters)
+        return await self._connection.execute(statement, parameters)
+
+    async def upsert(self, table: Table, changed: str, *rows: Parameters) -> None:
+        """Insert rows, or set their column `changed` where their keys are there. Either way they are locked."""
+        values: Insert
+        if self._connection.dialect.name == "sqlite":
+            lite = sqlite.insert(table)
+            values = lite.on_conflict_do_update(table.primary_key, set_={changed: lite.excluded[changed]})
+        else:
+            my = mysql.insert(table)
+            values = my.on_duplicate_key_update({changed: my.inserted[changed]})
+        await self.execute(values, rows)
+
+    async def scalar(self, statement: Executable) -> Any:
+        """The first column of the first row, or None."""
+        return (await self.execute(statement)).scalar()
+
+    async def scalars(self, statement: Executable) -> Sequence[Any]:
+        """The first column of all rows."""
+        return (await self.execute(statement)).scalars().all()
 
     async def flush(self) -> None:
         if self._unsent:
@@ -88,7 +108,7 @@ class Transaction:
 
     async def _flush(self, *last: Bound) -> list[Outcome]:
         writes, self._unsent = self._unsent, []
-        outcomes = await self._send(self.connection, *(write.statement for write in writes), *last)
+        outcomes = await self._send(self._connection, *(write.statement for write in writes), *last)
         for write, outcome in zip(writes, outcomes, strict=False):
             if write.rows not in (None, outcome.rowcount):
                 raise write.otherwise or AssertionError(f"{outcome.rowcount} rows, not {write.rows}")

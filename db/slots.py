@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
-from sqlalchemy.dialects.mysql import insert as mysql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.sql.functions import Function
 
 from db.due import FAR, come, due
@@ -31,13 +29,7 @@ async def keep_limits(database: Database, limits: Mapping[Table, int | None]) ->
     """Tell all processes how many jobs of each table the account may have at once; None for any number."""
     rows = [{"jobs": table.name, "max_concurrent": most} for table, most in limits.items()]
     async with database.transaction() as transaction:
-        if transaction.connection.dialect.name == "sqlite":
-            lite = sqlite_insert(account_limits)
-            changed = {"max_concurrent": lite.excluded.max_concurrent}
-            await transaction.execute(lite.on_conflict_do_update(index_elements=["jobs"], set_=changed), rows)
-        else:
-            my = mysql_insert(account_limits)
-            await transaction.execute(my.on_duplicate_key_update(max_concurrent=my.inserted.max_concurrent), rows)
+        await transaction.upsert(account_limits, "max_concurrent", *rows)
 
 
 def limit_of(table: Table) -> Select[tuple[int | None]]:
@@ -62,7 +54,7 @@ async def next_job(transaction: Transaction, table: Table, most: int) -> str | N
     held = await _held_by_user(transaction, table, now)
     if sum(held.values()) >= most:
         return None
-    silent: str | None = await transaction.connection.scalar(
+    silent: str | None = await transaction.scalar(
         select(table.c.id)
         .where(table.c.status == JobStatus.RUNNING, come(table.c.lease_expires_at, now))
         .order_by(table.c.lease_expires_at)

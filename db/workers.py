@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select
 
 from db.session import Database
 from db.tables import workers
@@ -29,20 +29,15 @@ class Worker:
 
 async def show(database: Database, worker_id: str, image_slots: int, model_slots: int) -> None:
     """Tell that a worker lives."""
-    now = utc_now()
+    row = {
+        "id": worker_id,
+        "host": socket.gethostname()[:255],
+        "image_slots": image_slots,
+        "model_slots": model_slots,
+        "seen_at": utc_now(),
+    }
     async with database.transaction() as transaction:
-        seen = await transaction.execute(update(workers).where(workers.c.id == worker_id).values(seen_at=now))
-        if seen.rowcount == 0:
-            await transaction.execute(
-                insert(workers),
-                {
-                    "id": worker_id,
-                    "host": socket.gethostname()[:255],
-                    "image_slots": image_slots,
-                    "model_slots": model_slots,
-                    "seen_at": now,
-                },
-            )
+        await transaction.upsert(workers, "seen_at", row)
 
 
 async def leave(database: Database, worker_id: str) -> None:

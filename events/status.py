@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+S = TypeVar("S", bound=StrEnum)
 
 
 class RequestPhase(StrEnum):
@@ -60,6 +63,10 @@ class ModelStage(StrEnum):
     DOWNLOADING = "DOWNLOADING"
     PREPARING = "PREPARING"
     UPLOADING = "UPLOADING"
+
+
+class IllegalMove(Exception):
+    """A verb tried a move that the table of legal moves does not have: a fault of the program."""
 
 
 PHASES: Mapping[RequestStatus, RequestPhase] = {
@@ -128,3 +135,9 @@ JOB_MOVES: Mapping[JobStatus, frozenset[JobStatus]] = {
     JobStatus.FAILED: frozenset({JobStatus.PENDING}),
     JobStatus.CANCELLED: frozenset(),
 }
+
+
+def check_move(moves: Mapping[S, Collection[S]], old: S, new: S, what: object) -> None:
+    """Raise `IllegalMove` unless `what` may go from one status to the other."""
+    if new not in moves[old]:
+        raise IllegalMove(f"{what}: {old} to {new}")

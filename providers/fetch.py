@@ -83,7 +83,7 @@ async def _fetch_file(
                 url, lambda chunk: asyncio.to_thread(file.write, chunk), limit_bytes, allowed_types, trusted_hosts
             )
     except BaseException:
-        into.unlink(missing_ok=True)  # noqa: ASYNC240 - an await here could be cancelled and leave the file
+        into.unlink(missing_ok=True)  # noqa: ASYNC240  # an await here could be cancelled and leave the file
         raise
 
 

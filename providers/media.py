@@ -7,7 +7,9 @@ import struct
 
 HEAD_BYTES = 1024
 PICTURES = frozenset({"image/png", "image/jpeg", "image/webp"})
-MESHES = frozenset({"model/gltf-binary", "model/obj", "model/stl", "application/zip"})
+MESHES = frozenset({"model/gltf-binary", "model/obj", "model/stl", "model/ply", "application/zip"})
+PICTURE_LIMIT_BYTES = 32 << 20
+"""Of a picture by a provider."""
 
 _SIGNATURES = {
     re.compile(rb"\x89PNG\r\n\x1a\n"): "image/png",
@@ -15,6 +17,7 @@ _SIGNATURES = {
     re.compile(rb"RIFF....WEBP", re.DOTALL): "image/webp",
     re.compile(rb"glTF"): "model/gltf-binary",
     re.compile(rb"PK\x03\x04"): "application/zip",
+    re.compile(rb"ply[\r\n]"): "model/ply",
 }
 _OBJ_LINE = re.compile(r"#.*|(?:v|vn|vt|vp|f|l|o|g|s|mtllib|usemtl)(?:\s.*)?")
 _STL_PREAMBLE_BYTES = 84

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from events.outcome import FailureCode
 from providers.protocol import ProviderError
-from providers.quote import quote
+from providers.quote import LONGEST, quote, shown
 from providers.retry_after import retry_after
 
 CODES: Mapping[str, FailureCode] = {
@@ -72,7 +72,7 @@ def refusal(status: int, headers: httpx.Headers, body: bytes, secret: SecretStr 
         code,
         f"{MESSAGES[code]} (HTTP {status}){words}.",
         retryable=code in RETRYABLE,
-        provider_code=quote(names[0], secret)[3:-1] if names else None,
+        provider_code=shown(names[0], LONGEST, secret) if names else None,
         provider_request_id=request_id(headers),
         retry_after=retry_after(headers.get("retry-after")),
     )

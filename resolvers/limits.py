@@ -11,6 +11,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
@@ -59,7 +60,7 @@ Variables = Mapping[str, PageSize]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one document and one operation may hold; `settings.py` says what each is for."""
+    """How much one document and one operation may hold; docs/settings.md says what each is for."""
 
     depth: int
     aliases: int
@@ -78,7 +79,7 @@ class Limits:
         )
 
 
-def too_complex(message: str) -> Exception:
+def _too_complex(message: str) -> GraphQLError:
     return api_error(ErrorCode.QUERY_TOO_COMPLEX, message)
 
 
@@ -90,10 +91,10 @@ def check_shape(document: DocumentNode, limits: Limits) -> None:
         ("directives", shape.directives, limits.directives),
     ):
         if found > limit:
-            raise too_complex(f"The document has {found} {name}; {limit} are allowed.")
+            raise _too_complex(f"The document has {found} {name}; {limit} are allowed.")
     depth = max(map(shape.depth_of, shape.operations), default=0)
     if depth > limits.depth:
-        raise too_complex(f"The operation is {depth} fields deep; {limits.depth} are allowed.")
+        raise _too_complex(f"The operation is {depth} fields deep; {limits.depth} are allowed.")
 
 
 class _Shape:
@@ -188,7 +189,7 @@ def check_cost(
     """Refuse a valid operation whose answer may have too many fields; raises QUERY_TOO_COMPLEX."""
     cost = _Cost(schema, document, operation, variables).total()
     if cost > limits.cost:
-        raise too_complex(
+        raise _too_complex(
             f"The operation may give {cost} fields; {limits.cost} are allowed. Ask for shorter pages or fewer fields."
         )
 

@@ -48,33 +48,33 @@ def _checked_key(key: str | None) -> str | None:
     return key
 
 
-async def _create(context: Context, input: CreateRequestInput) -> CreateRequestPayload:  # noqa: A002  # the argument's name
+async def _create(context: Context, given: CreateRequestInput) -> CreateRequestPayload:
     user_id = context.caller.user_id
-    prompt, key = checked_prompt(input.prompt), _checked_key(input.idempotency_key)
+    prompt, key = checked_prompt(given.prompt), _checked_key(given.idempotency_key)
     if key is not None:
-        same = await creation.find_same(context.database, user_id, key, prompt, input.optimize_prompt)
+        same = await creation.find_same(context.database, user_id, key, prompt, given.optimize_prompt)
         if same is not None:
             return CreateRequestPayload(request=GenerationRequest.of(same))
-    if input.optimize_prompt:
+    if given.optimize_prompt:
         await requests.check_room(context.database, user_id, context.active_request_limit)
-    optimized = await context.optimizer.improve(prompt, optimize=input.optimize_prompt)
-    new = NewRequest(user_id, prompt, input.optimize_prompt, key, optimized.prompt, optimized.variants)
+    optimized = await context.optimizer.improve(prompt, optimize=given.optimize_prompt)
+    new = NewRequest(user_id, prompt, given.optimize_prompt, key, optimized.prompt, optimized.variants)
     request, jobs = await context.resources.create_request(new)
     context.resources.sender.send(generate_image.message(job) for job in jobs)
     return CreateRequestPayload(request=GenerationRequest.of(request))
 
 
-async def _select(context: Context, input: SelectImageInput) -> SelectImagePayload:  # noqa: A002  # the argument's name
-    if not 0 <= input.index < IMAGE_COUNT:
+async def _select(context: Context, given: SelectImageInput) -> SelectImagePayload:
+    if not 0 <= given.index < IMAGE_COUNT:
         raise _invalid(f"The index must be 0 to {IMAGE_COUNT - 1}.", "index")
-    if not (math.isfinite(input.size_mm) and 1 <= input.size_mm <= LONGEST_SIDE_MM):
+    if not (math.isfinite(given.size_mm) and 1 <= given.size_mm <= LONGEST_SIDE_MM):
         raise _invalid(f"The size must be 1 to {LONGEST_SIDE_MM} millimetres.", "sizeMm")
     request, model, job = await models.select_image(
         context.database,
         context.caller.user_id,
-        input.request_id,
-        input.index,
-        input.size_mm,
+        given.request_id,
+        given.index,
+        given.size_mm,
         context.active_request_limit,
         context.resources.settings.max_attempts,
     )

@@ -7,8 +7,8 @@ from typing import Annotated
 import strawberry
 from strawberry import argument
 
-from db import queries, workers
-from db.tables import image_generation_jobs, model_generation_jobs
+from db import queries
+from db.queues import queue_states
 from events.status import RequestStatus
 from resolvers.context import Info
 from schema.connections import (
@@ -50,13 +50,13 @@ async def _image(info: Info, image_id: str) -> GeneratedImage | None:
     return GeneratedImage.of(image)
 
 
-def _statuses(filter: RequestFilter | None) -> list[RequestStatus] | None:  # noqa: A002  # the argument's name
-    if filter is None or (filter.phase is None and filter.status is None):
+def _statuses(wanted: RequestFilter | None) -> list[RequestStatus] | None:
+    if wanted is None or (wanted.phase is None and wanted.status is None):
         return None
     return [
         status
         for status in RequestStatus
-        if (filter.phase is None or status.phase in filter.phase) and (filter.status is None or status in filter.status)
+        if (wanted.phase is None or status.phase in wanted.phase) and (wanted.status is None or status in wanted.status)
     ]
 
 
@@ -146,23 +146,4 @@ class Query:
     async def queues(self, info: Info) -> list[Queue]:
         if not info.context.caller.is_operator:
             raise api_error(ErrorCode.FORBIDDEN, "Only operators may see the queues.")
-        database = info.context.database
-        living = await workers.living(database)
-        found = []
-        for name, table, slots in (
-            ("images", image_generation_jobs, [worker.image_slots for worker in living if worker.image_slots]),
-            ("models", model_generation_jobs, [worker.model_slots for worker in living if worker.model_slots]),
-        ):
-            counts = await queries.queue_counts(database, table)
-            found.append(
-                Queue(
-                    name=name,
-                    waiting=counts.waiting,
-                    running=counts.running,
-                    delayed=counts.delayed,
-                    dead=counts.dead,
-                    concurrency=sum(slots),
-                    workers=len(slots),
-                )
-            )
-        return found
+        return [Queue.of(queue) for queue in await queue_states(info.context.database)]

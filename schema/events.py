@@ -10,8 +10,7 @@ import strawberry
 from events import types as log
 from events.status import ModelStage, RequestPhase, RequestStatus
 from schema.context import Info
-from schema.errors import gone
-from schema.types import GeneratedImage, GenerationRequest, Model
+from schema.types import GeneratedImage, GenerationRequest, Model, image_of, model_of, request_of
 
 
 @strawberry.interface(description="One of the eight. `name` is the wire name, the same as the SSE `event:` field.")
@@ -25,24 +24,7 @@ class RequestEvent:
 
     @strawberry.field(description="The request as it is now.")
     async def request(self, info: Info) -> GenerationRequest:
-        request = await info.context.loaders.request.load(self.row.request_id)
-        if request is None:
-            raise gone("request")
-        return GenerationRequest.of(request)
-
-
-async def _image(info: Info, image_id: str) -> GeneratedImage:
-    image = await info.context.loaders.image.load(image_id)
-    if image is None:
-        raise gone("image")
-    return GeneratedImage.of(image)
-
-
-async def _model(info: Info, model_id: str) -> Model:
-    model = await info.context.loaders.model.load(model_id)
-    if model is None:
-        raise gone("model")
-    return Model.of(model)
+        return await request_of(info, self.row.request_id)
 
 
 IMAGE_ID = "The image."
@@ -60,7 +42,7 @@ class ImageGenerating(RequestEvent):
 
     @strawberry.field(description=IMAGE)
     async def image(self, info: Info) -> GeneratedImage:
-        return await _image(info, self.image_id)
+        return await image_of(info, self.image_id)
 
 
 @strawberry.type(description="`image:completed`: an image is there, and can be selected.")
@@ -76,7 +58,7 @@ class ImageCompleted(RequestEvent):
 
     @strawberry.field(description=IMAGE)
     async def image(self, info: Info) -> GeneratedImage:
-        return await _image(info, self.image_id)
+        return await image_of(info, self.image_id)
 
 
 @strawberry.type(description="`image:failed`: an image was given up.")
@@ -87,7 +69,7 @@ class ImageFailed(RequestEvent):
 
     @strawberry.field(description=IMAGE)
     async def image(self, info: Info) -> GeneratedImage:
-        return await _image(info, self.image_id)
+        return await image_of(info, self.image_id)
 
 
 @strawberry.type(description="`task:updated`: the request's status or phase changed.")
@@ -103,7 +85,7 @@ class ModelGenerating(RequestEvent):
 
     @strawberry.field(description=MODEL)
     async def model(self, info: Info) -> Model:
-        return await _model(info, self.model_id)
+        return await model_of(info, self.model_id)
 
 
 @strawberry.type(description="`model:progress`: how far a model is; by default, once a second at most.")
@@ -115,7 +97,7 @@ class ModelProgress(RequestEvent):
 
     @strawberry.field(description=MODEL)
     async def model(self, info: Info) -> Model:
-        return await _model(info, self.model_id)
+        return await model_of(info, self.model_id)
 
 
 @strawberry.type(description="`model:completed`: a model is there.")
@@ -135,7 +117,7 @@ class ModelCompleted(RequestEvent):
 
     @strawberry.field(description=MODEL)
     async def model(self, info: Info) -> Model:
-        return await _model(info, self.model_id)
+        return await model_of(info, self.model_id)
 
 
 @strawberry.type(description="`model:failed`: a model was given up.")
@@ -145,7 +127,7 @@ class ModelFailed(RequestEvent):
 
     @strawberry.field(description=MODEL)
     async def model(self, info: Info) -> Model:
-        return await _model(info, self.model_id)
+        return await model_of(info, self.model_id)
 
 
 EVENT_TYPES = (

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Self
 
 import strawberry
 
+from db import records
 from db.log import read_events
-from db.records import (
-    Image,
-    Request,
-    decode_failure,
-    decode_report,
-)
-from db.records import (
-    Job as JobRecord,
-)
-from db.records import (
-    Model as ModelRecord,
-)
-from db.records import (
-    ModelFile as FileRecord,
-)
+from db.queues import QueueState
 from events import outcome
 from events.outcome import FailureCode, ModelFormat, PrintIssueCode
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestPhase, RequestStatus
@@ -51,7 +39,7 @@ class Failure:
 
     @classmethod
     def of(cls, text: str | None) -> Self | None:
-        failure = decode_failure(text)
+        failure = records.decode_failure(text)
         if failure is None:
             return None
         return cls(
@@ -75,7 +63,7 @@ class Job:
     finished_at: datetime | None = strawberry.field(description="When it ended.")
 
     @classmethod
-    def of(cls, job: JobRecord) -> Self:
+    def of(cls, job: records.Job) -> Self:
         waits = job.status is JobStatus.PENDING and job.started_at is not None
         return cls(
             id=strawberry.ID(job.id),
@@ -91,7 +79,7 @@ class Job:
 
 @strawberry.type(description="One of the four candidate images of a request.")
 class GeneratedImage(Node):
-    record: strawberry.Private[Image]
+    record: strawberry.Private[records.Image]
     index: int = strawberry.field(description="0 to 3.")
     prompt: str = strawberry.field(description="What the image provider is given for this one.")
     image_status: ImageStatus = strawberry.field(description="Where it stands.")
@@ -99,7 +87,7 @@ class GeneratedImage(Node):
     completed_at: datetime | None = strawberry.field(description="When it was completed.")
 
     @classmethod
-    def of(cls, image: Image) -> Self:
+    def of(cls, image: records.Image) -> Self:
         return cls(
             record=image,
             id=strawberry.ID(image.id),
@@ -121,13 +109,13 @@ class GeneratedImage(Node):
 
 @strawberry.type(description="A file of a completed model.")
 class ModelFile:
-    record: strawberry.Private[FileRecord]
+    record: strawberry.Private[records.ModelFile]
     format: ModelFormat = strawberry.field(description="Its format.")
     byte_size: BigInt = strawberry.field(description="Its size in bytes.")
     sha256: str = strawberry.field(description="Its SHA-256 checksum, in hexadecimal.")
 
     @classmethod
-    def of(cls, file: FileRecord) -> Self:
+    def of(cls, file: records.ModelFile) -> Self:
         return cls(record=file, format=file.format, byte_size=BigInt(file.byte_size), sha256=file.sha256)
 
     @strawberry.field(description="Where it is. The link may expire; ask again.")
@@ -176,7 +164,7 @@ class PrintReport:
 
 @strawberry.type(description="A printable model, made from one image.")
 class Model(Node):
-    record: strawberry.Private[ModelRecord]
+    record: strawberry.Private[records.Model]
     name: str = strawberry.field(description="The beginning of the user's prompt.")
     status: ModelStatus = strawberry.field(description="Where it stands.")
     progress: int = strawberry.field(description="0 to 100, never falling.")
@@ -188,7 +176,7 @@ class Model(Node):
     size_mm: float = strawberry.field(description="The longest side that was asked for, in millimetres.")
 
     @classmethod
-    def of(cls, model: ModelRecord) -> Self:
+    def of(cls, model: records.Model) -> Self:
         return cls(
             record=model,
             id=strawberry.ID(model.id),
@@ -196,7 +184,7 @@ class Model(Node):
             status=model.status,
             progress=model.progress,
             stage=model.stage,
-            print_report=PrintReport.of(decode_report(model.print_report)),
+            print_report=PrintReport.of(records.decode_report(model.print_report)),
             failure=Failure.of(model.failure),
             created_at=model.created_at,
             completed_at=model.completed_at,
@@ -205,10 +193,7 @@ class Model(Node):
 
     @strawberry.field(description="The image that it is made from.")
     async def source_image(self, info: Info) -> GeneratedImage:
-        image = await info.context.loaders.image.load(self.record.image_id)
-        if image is None:
-            raise gone("image")
-        return GeneratedImage.of(image)
+        return await image_of(info, self.record.image_id)
 
     @strawberry.field(description="A picture of the model, once it is completed. The link may expire; ask again.")
     async def preview_image_url(self, info: Info) -> str | None:
@@ -224,15 +209,12 @@ class Model(Node):
 
     @strawberry.field(description="The request that it belongs to.")
     async def request(self, info: Info) -> GenerationRequest:
-        request = await info.context.loaders.request.load(self.record.request_id)
-        if request is None:
-            raise gone("request")
-        return GenerationRequest.of(request)
+        return await request_of(info, self.record.request_id)
 
 
 @strawberry.type(description="A user's prompt on its way to a printable model.")
 class GenerationRequest(Node):
-    record: strawberry.Private[Request]
+    record: strawberry.Private[records.Request]
     prompt: str = strawberry.field(
         description="The prompt that the four images' own prompts are made from: improved, or as the user wrote it."
     )
@@ -245,7 +227,7 @@ class GenerationRequest(Node):
     updated_at: datetime = strawberry.field(description="When it last changed.")
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def of(cls, request: records.Request) -> Self:
         return cls(
             record=request,
             id=strawberry.ID(request.id),
@@ -319,3 +301,31 @@ class Queue:
     dead: int = strawberry.field(description="Jobs that were given up.")
     concurrency: int = strawberry.field(description="How many all living workers do at once.")
     workers: int = strawberry.field(description="Living workers that serve it.")
+
+    @classmethod
+    def of(cls, state: QueueState) -> Self:
+        return cls(**asdict(state))
+
+
+async def request_of(info: Info, request_id: str) -> GenerationRequest:
+    """What a row that was read belongs to, as it is now; raises NOT_FOUND if it was deleted since."""
+    request = await info.context.loaders.request.load(request_id)
+    if request is None:
+        raise gone("request")
+    return GenerationRequest.of(request)
+
+
+async def image_of(info: Info, image_id: str) -> GeneratedImage:
+    """As `request_of`."""
+    image = await info.context.loaders.image.load(image_id)
+    if image is None:
+        raise gone("image")
+    return GeneratedImage.of(image)
+
+
+async def model_of(info: Info, model_id: str) -> Model:
+    """As `request_of`."""
+    model = await info.context.loaders.model.load(model_id)
+    if model is None:
+        raise gone("model")
+    return Model.of(model)

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from db import jobs, workers
+from db import jobs
 from db import migrate as migrations
-from db.tables import image_generation_jobs, model_generation_jobs
+from db.queues import JOBS, queue_states
 from providers.load import image_provider, model_provider, prompt_provider
 from providers.protocol import ImageProvider, ModelProvider, PromptProvider, ProviderError
 from providers.quote import LONGEST, shown
@@ -23,7 +23,6 @@ from server.logs import configure
 from settings import Settings, SettingsError
 from storage import StorageUnavailable
 from tasks.actors import configured, queues
-from tasks.broker import IMAGES, MODELS
 from tasks.resources import Resources, open_resources
 from tasks.scratch import scratch
 
@@ -174,17 +173,9 @@ async def _rows(resources: Resources) -> Findings:
     if not await migrations.is_current(database):
         rest = _unseen(("workers", "jobs"), "the tables are not up to date")
         return {"tables": "not up to date; run `maquette migrate`"} | rest
-    living = await workers.living(database)
-    lacking = [
-        name
-        for name, count in (
-            (IMAGES, sum(worker.image_slots for worker in living)),
-            (MODELS, sum(worker.model_slots for worker in living)),
-        )
-        if count == 0
-    ]
+    lacking = [queue.name for queue in await queue_states(database) if not queue.workers]
     stuck = 0
-    for table in (image_generation_jobs, model_generation_jobs):
+    for table in JOBS.values():
         stuck += await jobs.count_stuck(database, table, STUCK_SECONDS)
     return {
         "tables": None,

@@ -12,8 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from db import queries, workers
-from db.tables import image_generation_jobs, model_generation_jobs
+from db.queues import queue_states
 from server.state import State
 
 
@@ -29,18 +28,12 @@ async def metrics(request: Request) -> Response:
     state = State.of(request)
     if not (await state.caller(request)).is_operator:
         raise HTTPException(403, "Only operators may see the metrics.")
-    database = state.resources.database
     jobs = GaugeMetricFamily("maquette_jobs", "Jobs that are not done.", labels=["queue", "state"])
     slots = GaugeMetricFamily("maquette_worker_slots", "Jobs that all living workers do at once.", labels=["queue"])
-    living = await workers.living(database)
-    for name, table, count in (
-        ("images", image_generation_jobs, sum(worker.image_slots for worker in living)),
-        ("models", model_generation_jobs, sum(worker.model_slots for worker in living)),
-    ):
-        counts = await queries.queue_counts(database, table)
+    for queue in await queue_states(state.resources.database):
         for status in ("waiting", "running", "delayed", "dead"):
-            jobs.add_metric([name, status], getattr(counts, status))
-        slots.add_metric([name], count)
+            jobs.add_metric([queue.name, status], getattr(queue, status))
+        slots.add_metric([queue.name], queue.concurrency)
     streams = GaugeMetricFamily(
         "maquette_streams", "Streams that this process feeds.", value=state.subscriptions.all_taken
     )

@@ -11,12 +11,12 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from db.queues import JOBS
 from server.database import prepare_database
 from server.logs import configure
 from server.signals import NUMBERS
 from settings import SettingsError
 from tasks.actors import configured, queues
-from tasks.broker import QUEUES
 from tasks.resources import open_resources
 from tasks.sweeper import sweeping
 from tasks.worker import working
@@ -31,8 +31,8 @@ def work(names: tuple[str, ...]) -> int:
     """Work on the named queues until told to stop; returns the exit code. Raises `SettingsError`."""
     if configured.redis_url is None:
         raise SettingsError("REDIS_URL: is not set; without it `maquette serve` does the jobs itself")
-    if not names or not set(names) <= set(QUEUES):
-        raise SettingsError(f"--queues: must be one or both of {','.join(QUEUES)}")
+    if not names or not set(names) <= set(JOBS):
+        raise SettingsError(f"--queues: must be one or both of {','.join(JOBS)}")
     configure(configured)
     _stand_back()
     # Told to stop while it starts, it is cancelled: there is nothing to be given back.

@@ -24,10 +24,10 @@ def open_storage(settings: Settings) -> Storage:
     of its own settings is half there.
     """
     if settings.s3_bucket is None:
-        from storage.local import LocalStorage  # noqa: PLC0415 - each is imported only where it is used
+        from storage.local import LocalStorage  # noqa: PLC0415  # each is imported only where it is used
 
         return LocalStorage(settings.storage_dir)
-    from storage.s3 import S3Storage  # noqa: PLC0415 - boto3 takes half a second and 40 MB
+    from storage.s3 import S3Storage  # noqa: PLC0415  # boto3 takes half a second and 40 MB
 
     return S3Storage(
         settings.s3_bucket,

@@ -40,7 +40,7 @@ class LocalStorage:
         self._root = root.absolute()
         self._incoming = self._root / INCOMING
 
-    async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:  # noqa: ARG002 - goes by extension
+    async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:  # noqa: ARG002  # goes by extension
         path = self._path(key)
         if isinstance(source, Path) and not await asyncio.to_thread(source.is_file):
             raise FileNotFoundError(errno.ENOENT, "There is no such file to store", str(source))

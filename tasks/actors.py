@@ -5,8 +5,9 @@ from __future__ import annotations
 import dramatiq
 
 import settings
+from db.queues import IMAGES, MODELS
 from tasks import images, models
-from tasks.broker import IMAGES, MODELS, open_queues
+from tasks.broker import open_queues
 from tasks.worker_context import current
 
 configured = settings.load()

@@ -22,6 +22,7 @@ from events.outcome import Failure, FailureCode
 from providers.protocol import ProviderError
 from providers.quote import LONGEST, shown
 from storage import StorageUnavailable
+from tasks.files import delete_folder
 from tasks.worker_context import WorkerContext
 
 RENEWALS_PER_LEASE = 3
@@ -82,9 +83,7 @@ async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awa
     async def delete() -> None:
         if await is_kept():
             return
-        try:
-            await context.storage.delete_prefix(folder)
-        except StorageUnavailable:
+        if not await delete_folder(context.resources, folder):
             # It was noted when the lease ended; of one that was lost long ago, that is forgotten by now.
             await files.note(context.database, folder)
 

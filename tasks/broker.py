@@ -25,10 +25,6 @@ from dramatiq.errors import DecodeError
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-IMAGES = "images"
-MODELS = "models"
-QUEUES = (IMAGES, MODELS)
-
 NAMESPACE = "maquette"
 BELL = f"{NAMESPACE}:bell"
 AWAY_SECONDS = 0.5

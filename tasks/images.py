@@ -17,7 +17,7 @@ from tasks.results import fetch_image
 from tasks.submit import Asked, Polls, check_not_lost, submit_once
 from tasks.worker_context import WorkerContext
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH = 0.5, 5.0, 1.5
+FIRST_PAUSE_SECONDS, LONGEST_POLL_PAUSE_SECONDS, PAUSE_GROWTH = 0.5, 5.0, 1.5
 ASKED = Asked("image provider", "a picture", "Retry the image")
 
 
@@ -30,13 +30,13 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None], 
     """
     if context.stopping.is_set():  # it waited for its place; the sweeper sends it again
         return
-    settings, most, seconds = context.settings, context.most_images, context.settings.image_timeout_seconds
+    most = context.most_images
     # With its message in hand: else the whole queue would be fetched and dropped while the database is away.
     claim = await patiently(
         lambda: (
             context.write_image(job_id)
             if most is None
-            else images.claim(context.database, job_id, settings.lease_seconds, seconds, most)
+            else images.claim(context.database, job_id, context.image_terms, most)
         ),
         context.stopping,
     )
@@ -93,7 +93,7 @@ async def _submit(context: WorkerContext, claim: ImageClaim, provider: ImageJobs
 
 async def _poll(context: WorkerContext, claim: ImageClaim, provider: ImageJobs, job_id: str) -> ImageResult:
     """Ask after the job until its picture is there, or the attempt's time is up; the next attempt asks on."""
-    polls = Polls(context, claim.lease, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, PAUSE_GROWTH)
+    polls = Polls(context, claim.lease, FIRST_PAUSE_SECONDS, LONGEST_POLL_PAUSE_SECONDS, PAUSE_GROWTH)
     while True:
         await polls.wait()
         try:

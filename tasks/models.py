@@ -13,14 +13,14 @@ from db.models import ModelClaim
 from db.records import ModelFile
 from events.outcome import FailureCode, ModelFormat
 from events.status import ModelStage
-from providers.media import HEAD_BYTES, media_type
+from providers.media import HEAD_BYTES, PICTURE_LIMIT_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
 from tasks.attempt import attempt, discard, patiently
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
-from tasks.results import IMAGE_LIMIT_BYTES, fetch_model, fetch_preview
+from tasks.results import fetch_model, fetch_preview
 from tasks.scratch import scratch
 from tasks.submit import Asked, Polls, check_not_lost, submit_once
 from tasks.worker_context import WorkerContext
@@ -44,13 +44,9 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
 
     Where the account has a limit, that is the job whose turn it is, and `message` calls for the next one.
     """
-    settings = context.settings
     most = context.most_models
-    seconds = settings.model_timeout_seconds
     # With its message in hand: else the whole queue would be fetched and dropped while the database is away.
-    claim = await patiently(
-        lambda: models.claim(context.database, job_id, settings.lease_seconds, seconds, most), context.stopping
-    )
+    claim = await patiently(lambda: models.claim(context.database, job_id, context.model_terms, most), context.stopping)
     if claim is None:
         return
     done = await attempt(
@@ -90,7 +86,7 @@ async def _submit(context: WorkerContext, claim: ModelClaim) -> str:
 
 async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImage:
     try:
-        content = await context.storage.read(claim.image_key, IMAGE_LIMIT_BYTES)
+        content = await context.storage.read(claim.image_key, PICTURE_LIMIT_BYTES)
     except NotStored:
         raise ProviderError(FailureCode.STORAGE_UNAVAILABLE, "The picture is gone from the storage.", False) from None
     kind = media_type(content[:HEAD_BYTES], len(content)) or "application/octet-stream"

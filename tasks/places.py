@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -93,11 +92,9 @@ class Places:
         if self._occupied == 0:
             self._empty.set()
 
-    async def empty(self, timeout: float | None = None) -> None:
-        """Wait until all jobs are done and no place is taken, `timeout` seconds at most."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._empty.wait()
+    async def empty(self) -> None:
+        """Wait until all jobs are done and no place is taken."""
+        await self._empty.wait()
 
 
 def _say_what_went_wrong(task: asyncio.Task[None]) -> None:

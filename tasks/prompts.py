@@ -8,11 +8,11 @@ import re
 import structlog
 
 from db.refusal import Refusal, Refused
-from db.requests import PROMPT_LENGTH
 from providers.protocol import OptimizedPrompt, PromptProvider
 
 IMAGE_COUNT = 4
-LONGEST_PROMPT = 10_000
+LONGEST_USER_PROMPT = 2_000
+LONGEST_IMPROVED_PROMPT = 10_000
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 log = structlog.get_logger(__name__)
@@ -27,8 +27,8 @@ def checked_prompt(text: str) -> str:
     """A user's prompt, trimmed; raises `Refused`."""
     prompt = text.strip()
     field = ("input", "prompt")
-    if not 1 <= len(prompt) <= PROMPT_LENGTH:
-        message = f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {PROMPT_LENGTH}."
+    if not 1 <= len(prompt) <= LONGEST_USER_PROMPT:
+        message = f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {LONGEST_USER_PROMPT}."
         raise Refused(Refusal.INVALID_INPUT, message, field)
     if not is_text(prompt):
         raise Refused(Refusal.INVALID_INPUT, "The prompt has characters that no text has; remove them.", field)
@@ -36,7 +36,7 @@ def checked_prompt(text: str) -> str:
 
 
 def _is_usable(text: str) -> bool:
-    return 0 < len(text) <= LONGEST_PROMPT and is_text(text)
+    return 0 < len(text) <= LONGEST_IMPROVED_PROMPT and is_text(text)
 
 
 class Optimizer:

@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 import structlog
 
 from db import jobs
-from db.tables import image_generation_jobs, model_generation_jobs
+from db.queues import JOBS
 from tasks import actors
-from tasks.broker import IMAGES, MODELS, QueueUnavailable
+from tasks.broker import QueueUnavailable
 from tasks.files import delete_left_over
 from tasks.resources import Resources
 
@@ -43,15 +43,13 @@ async def _sweep_for_ever(resources: Resources) -> None:
 
 async def sweep_jobs(resources: Resources, grace_seconds: float) -> None:
     """Send again the jobs that nobody would do otherwise."""
-    for queue, table, actor in (
-        (IMAGES, image_generation_jobs, actors.generate_image),
-        (MODELS, model_generation_jobs, actors.generate_model),
-    ):
+    for actor in (actors.generate_image, actors.generate_model):
+        queue = actor.queue_name
         try:
             queued = await asyncio.to_thread(resources.queues.waiting, queue)
         except QueueUnavailable:
             return
-        lost = await jobs.sweep(resources.database, table, queued, grace_seconds)
+        lost = await jobs.sweep(resources.database, JOBS[queue], queued, grace_seconds)
         if lost:
             log.info("sent again what was lost", queue=queue, jobs=len(lost))
             resources.sender.send(actor.message(job_id) for job_id in lost)

@@ -15,13 +15,13 @@ from dramatiq import Middleware, Worker
 from dramatiq.broker import Broker
 
 from db import workers
+from db.queues import IMAGES, JOBS, MODELS
 from db.records import new_id
 from db.slots import keep_limits
 from db.tables import image_generation_jobs, model_generation_jobs
 from providers.load import image_provider, model_provider
 from tasks.actors import configured, limits, queues
 from tasks.attempt import patiently
-from tasks.broker import IMAGES, MODELS, QUEUES
 from tasks.eager import EagerStart
 from tasks.resources import Resources, open_resources
 from tasks.scratch import remove_left
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def working(resources: Resources, names: Iterable[str] = QUEUES) -> AsyncIterator[Callable[[], object]]:
+async def working(resources: Resources, names: Iterable[str] = JOBS) -> AsyncIterator[Callable[[], object]]:
     """Do the jobs of the named queues while the block runs; then finish what is in hand, or give it back.
 
     What it yields begins with the latter before the block ends.

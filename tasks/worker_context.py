@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from db import images
 from db.group_commit import GroupCommit
 from db.images import Drawn, ImageClaim
+from db.jobs import Terms
 from db.session import Database
 from providers.protocol import ImageProvider, ModelProvider
 from settings import Settings
@@ -51,19 +52,26 @@ class WorkerContext:
         """The same of model jobs."""
         return getattr(self.models, "max_concurrent", None)
 
+    @property
+    def image_terms(self) -> Terms:
+        return Terms(self.settings.lease_seconds, self.settings.image_timeout_seconds)
+
+    @property
+    def model_terms(self) -> Terms:
+        return Terms(self.settings.lease_seconds, self.settings.model_timeout_seconds)
+
     @cached_property
     def write_image(self) -> GroupCommit[str | Drawn, ImageClaim | None]:
         """Claims an image job by its id, or completes an image."""
-        seconds = self.settings.lease_seconds, self.settings.image_timeout_seconds
 
         async def alone(item: str | Drawn) -> ImageClaim | None:
             if isinstance(item, str):
-                return await images.claim(self.database, item, *seconds)
+                return await images.claim(self.database, item, self.image_terms)
             await images.complete(self.database, item)
             return None
 
         return GroupCommit(
-            partial(images.write_together, self.database, *seconds),
+            partial(images.write_together, self.database, self.image_terms),
             alone,
             gathering=GATHERING_SECONDS,
             patience=PATIENCE_SECONDS,

@@ -19,6 +19,7 @@ from sqlalchemy import Table, select, update
 from db import creation, images, models
 from db.creation import NewRequest
 from db.images import Drawn, ImageClaim
+from db.jobs import Terms
 from db.log import read_events
 from db.migrate import migrate
 from db.models import ModelClaim
@@ -36,6 +37,7 @@ FAILURE = Failure(FailureCode.CONTENT_REJECTED, "The picture was refused.", retr
 REPORT = PrintReport(True, True, 100.0, 50.0, 60.5, 12.25, 320, 1)
 LEASE_SECONDS = 30.0
 SECONDS = 120.0
+TERMS = Terms(LEASE_SECONDS, SECONDS)
 
 
 def sqlite_url(folder: Path) -> str:
@@ -117,13 +119,13 @@ async def create(database: Database, user_id: str = "ann", limit: int = 0, attem
 
 
 async def claim_image(database: Database, job_id: str, lease_seconds: float = LEASE_SECONDS) -> ImageClaim:
-    claim = await images.claim(database, job_id, lease_seconds, SECONDS)
+    claim = await images.claim(database, job_id, Terms(lease_seconds, SECONDS))
     assert claim is not None
     return claim
 
 
 async def claim_model(database: Database, job_id: str, lease_seconds: float = LEASE_SECONDS) -> ModelClaim:
-    claim = await models.claim(database, job_id, lease_seconds, SECONDS)
+    claim = await models.claim(database, job_id, Terms(lease_seconds, SECONDS))
     assert claim is not None
     return claim
 

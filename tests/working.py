@@ -17,8 +17,10 @@ from sqlalchemy import select
 from db import creation, images, models, requests
 from db.creation import NewRequest
 from db.images import Drawn
+from db.jobs import Terms
 from db.log import read_events
 from db.migrate import migrate
+from db.queues import IMAGES
 from db.records import Request
 from db.tables import generated_images, image_generation_jobs, model_generation_jobs
 from db.tables import models as model_rows
@@ -27,7 +29,6 @@ from events.status import JobStatus
 from events.types import EventData, ImageCompleted, ImageFailed, ModelCompleted, ModelFailed
 from settings import Settings
 from tasks.actors import generate_image, generate_model, queues
-from tasks.broker import IMAGES
 from tasks.resources import Resources, open_resources
 from tasks.worker import working
 from tasks.worker_context import current
@@ -56,7 +57,7 @@ class Bench:
         """Have a model made of a picture; returns the ids of its request and its job."""
         await self._at_rest()
         request, jobs = await self._created("a fox")
-        claim = await images.claim(self.database, jobs[0], 30, 30)
+        claim = await images.claim(self.database, jobs[0], Terms(30, 30))
         assert claim is not None
         key = f"{claim.lease.folder}image.png"
         await self.resources.storage.put(key, picture, "image/png")

@@ -72,12 +72,10 @@ def _surface(scene: Scene, style: Style, random: np.random.Generator, colour: Fl
     scene.figure(clay, Character(random, scene.eyes))
     width = style.width * scene.width
     layers = _meshed(clay, style, (width, width, 1 / width))
-    lift = 0.0
     for below in _supports(scene, style, random, layers):
         height = max(float(triangles[..., 2].max()) for _, triangles, _ in below)
         layers = [(tint, triangles + _vector([0, 0, height - 0.02]), normals) for tint, triangles, normals in layers]
         layers += below
-        lift += height
     tints = _tints(colour)
     triangles, normals = (np.concatenate([layer[part] for layer in layers]) for part in (1, 2))
     colours = np.concatenate([np.broadcast_to(tints[tint], (len(faces), 3)) for tint, faces, _ in layers])

@@ -15,7 +15,7 @@ from settings import Settings
 class LocalImages:
     """An image provider that draws by itself; needs no key, costs nothing."""
 
-    def __init__(self, settings: Settings) -> None:  # noqa: ARG002 - every provider is made with the settings
+    def __init__(self, settings: Settings) -> None:  # noqa: ARG002  # every provider is made with the settings
         self._at_once = asyncio.Semaphore(1)
 
     async def generate(self, prompt: str, index: int) -> ImageResult:

@@ -8,44 +8,31 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from providers.addresses import authority
-from providers.images.download import LIMIT_BYTES, download_picture
-from providers.media import HEAD_BYTES, PICTURES, media_type
+from providers.media import HEAD_BYTES, PICTURE_LIMIT_BYTES, PICTURES, media_type
 from providers.openai import Answer, OpenAIClient
 from providers.protocol import ImageResult
 from settings import Settings
 
 # Base64 is a third longer than what it holds.
-ANSWER_LIMIT_BYTES = LIMIT_BYTES * 4 // 3 + (1 << 20)
+ANSWER_LIMIT_BYTES = PICTURE_LIMIT_BYTES * 4 // 3 + (1 << 20)
 
 
 class OpenAIImages:
+    """`trusted_hosts` is for fetching the pictures: a service in the house may give links to itself."""
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client = OpenAIClient(settings, settings.image_timeout_seconds)
-        self._trusted_hosts = frozenset({authority(settings.openai_base_url)})
+        self.trusted_hosts = frozenset({authority(settings.openai_base_url)})
 
     async def generate(self, prompt: str, index: int) -> ImageResult:
         answer = await self._client.post(
             "/images/generations", _body(self._settings, prompt, index), ANSWER_LIMIT_BYTES
         )
-        return ImageResult(content=await self._content(answer))
+        return _result(answer)
 
     async def check(self) -> None:
         await self._client.check("OPENAI_IMAGE_MODEL", self._settings.openai_image_model)
-
-    async def _content(self, answer: Answer) -> bytes:
-        pictures = answer.body.get("data") or answer.body.get("images")
-        first = pictures[0] if isinstance(pictures, list) and pictures else None
-        if not isinstance(first, dict):
-            raise answer.bad("The service answered without a picture.")
-        encoded, url = first.get("b64_json"), first.get("url")
-        if isinstance(url, str) and url.startswith("data:"):
-            encoded = url
-        if isinstance(encoded, str) and encoded:
-            return _decoded(encoded, answer)
-        if isinstance(url, str) and url:
-            return await download_picture(url, trusted_hosts=self._trusted_hosts)
-        raise answer.bad("The service answered without a picture.")
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -64,6 +51,21 @@ def _shape(settings: Settings) -> str:
         return settings.openai_image_shape
     host = urlsplit(settings.openai_base_url).hostname or ""
     return "siliconflow" if "siliconflow" in host else "openai"
+
+
+def _result(answer: Answer) -> ImageResult:
+    pictures = answer.body.get("data") or answer.body.get("images")
+    first = pictures[0] if isinstance(pictures, list) and pictures else None
+    if not isinstance(first, dict):
+        raise answer.bad("The service answered without a picture.")
+    encoded, url = first.get("b64_json"), first.get("url")
+    if isinstance(url, str) and url.startswith("data:"):
+        encoded = url
+    if isinstance(encoded, str) and encoded:
+        return ImageResult(content=_decoded(encoded, answer))
+    if isinstance(url, str) and url:
+        return ImageResult(url=url)
+    raise answer.bad("The service answered without a picture.")
 
 
 def _decoded(encoded: str, answer: Answer) -> bytes:

@@ -19,18 +19,20 @@ Array = NDArray[Any]
 MAX_FRAGMENTS = 2_000_000
 NOTHING = np.int64(2**63 - 1)
 AMBIENT = 0.42
+LIGHT_AZIMUTH, LIGHT_ELEVATION = -38.0, 60.0
+"""From the viewer."""
+FILL = 0.72
+"""How much of the picture its longer side takes."""
 SHADOW_TAPS = 20
 OCCLUSION_TAPS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where one looks from, and where the light comes from: angles in degrees, azimuth anticlockwise from the front."""
+    """Where one looks from: angles in degrees, azimuth anticlockwise from the front. The light goes with it."""
 
     azimuth: float
     elevation: float
-    light_azimuth: float = -38
-    light_elevation: float = 60
 
     @property
     def axes(self) -> Array:
@@ -38,7 +40,7 @@ class View:
 
     @property
     def light_axes(self) -> Array:
-        return _axes(self.azimuth + self.light_azimuth, self.light_elevation)
+        return _axes(self.azimuth + LIGHT_AZIMUTH, LIGHT_ELEVATION)
 
 
 def _axes(azimuth: float, elevation: float) -> Array:
@@ -62,9 +64,7 @@ class Surface:
     closed: bool = False
 
 
-def render(
-    surface: Surface, view: View, ground: tuple[float, float, float], pixels: int, fill: float = 0.72
-) -> Image.Image:
+def render(surface: Surface, view: View, ground: tuple[float, float, float], pixels: int) -> Image.Image:
     """Draw the surface standing on a plain ground at its lowest point, `pixels` square. Colours in linear light."""
     size = pixels * 5 // 4
     triangles = surface.triangles
@@ -72,7 +72,7 @@ def render(
     screen = flat @ view.axes.T
     low, high = screen.min(0), screen.max(0)
     extent = float((high - low)[:2].max())
-    zoom = np.float32(fill * size / max(extent, 1e-9))
+    zoom = np.float32(FILL * size / max(extent, 1e-9))
     centre = (low + high) / 2
     screen = ((screen - centre) * zoom).reshape(-1, 3, 3)
     screen[..., 0] += size / 2

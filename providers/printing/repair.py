@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import mapbox_earcut
 import numpy as np
@@ -63,7 +63,6 @@ def settle(mesh: Mesh, size_mm: float) -> tuple[Mesh, Repairs]:
     Vertices come out as float32, each position once, so that a file in float32 has the very same edges.
     """
     mesh, dropped = _clean(_rounded(place(mesh, size_mm)))
-    repairs = Repairs(degenerate_faces=dropped)
     mesh, doubled = _without_duplicates(mesh)
     mesh, welded = _weld_open(mesh)
     mesh, turned = _agree(mesh)
@@ -74,8 +73,7 @@ def settle(mesh: Mesh, size_mm: float) -> tuple[Mesh, Repairs]:
     mesh, doubled_again = _without_duplicates(mesh)
     if not len(mesh.faces):
         raise MeshError("The mesh has no extent: all its triangles are degenerate.")
-    return mesh, replace(
-        repairs,
+    return mesh, Repairs(
         degenerate_faces=dropped + again,
         duplicate_faces=doubled + doubled_again,
         welded_vertices=welded,

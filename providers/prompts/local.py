@@ -23,9 +23,9 @@ VIEWS = (
     "Seen from slightly above, bold faceted low-poly style.",
 )
 RULES_HAN = (
-    "适合3D打印的单个实心整体，部件粗壮，底面平整，表面光滑哑光，主体完整居中，浅色纯净背景，光线柔和，无文字，无场景。"  # noqa: RUF001 - Chinese punctuation
+    "适合3D打印的单个实心整体，部件粗壮，底面平整，表面光滑哑光，主体完整居中，浅色纯净背景，光线柔和，无文字，无场景。"  # noqa: RUF001  # Chinese punctuation
 )
-VIEWS_HAN = ("左前方视角，比例自然。", "右前方视角，造型圆润。", "正面视角，造型修长。", "略微俯视，低多边形切面风格。")  # noqa: RUF001 - Chinese punctuation
+VIEWS_HAN = ("左前方视角，比例自然。", "右前方视角，造型圆润。", "正面视角，造型修长。", "略微俯视，低多边形切面风格。")  # noqa: RUF001  # Chinese punctuation
 
 
 class LocalPrompts:

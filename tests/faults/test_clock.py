@@ -23,7 +23,7 @@ from events.hub import Hub
 from events.outcome import Failure, FailureCode
 from events.status import RequestPhase
 from events.types import TaskUpdated
-from tests.rows import IMAGE_JOBS, LEASE_SECONDS, SECONDS, claim_image, create, draw, opened, sqlite_url
+from tests.rows import IMAGE_JOBS, LEASE_SECONDS, TERMS, claim_image, create, draw, opened, sqlite_url
 from tests.waiting import until
 from tests.working import bench
 
@@ -49,7 +49,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 async def claim(database: Database, job_id: str) -> ImageClaim | None:
-    return await images.claim(database, job_id, LEASE_SECONDS, SECONDS)
+    return await images.claim(database, job_id, TERMS)
 
 
 async def test_jobs_wait_for_no_clock(clock: Clock, tmp_path: Path) -> None:

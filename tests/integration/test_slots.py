@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from db import creation, images, jobs, slots
 from db.creation import NewRequest
 from db.images import Drawn
+from db.jobs import Terms
 from db.migrate import migrate
 from db.session import Database
 from db.statements import Bound, Outcome
@@ -54,7 +55,7 @@ async def created(database, user, count=1):
 
 
 async def claimed(database, most, job_id="job_that_is_done"):
-    return await images.claim(database, job_id, LEASE, SECONDS, most)
+    return await images.claim(database, job_id, Terms(LEASE, SECONDS), most)
 
 
 async def row(database, job_id):

@@ -261,7 +261,7 @@ async def test_a_picture_whose_download_breaks_is_not_drawn_again(worker, servic
     service.fail(Fault("drop_halfway", "file"), Fault("answer", "file", status=503))
     request_id, job_id = await worker.draw()
     assert kinds(await worker.ended(request_id, DRAWN))[ImageCompleted] == 1
-    assert (await worker.job(job_id)).attempts == 3
+    assert (await worker.job(job_id)).attempts == 1
     assert service.submits.total() == 1
 
 

@@ -34,7 +34,7 @@ def main(app: ASGIApp) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     listener = _listen(parser.parse_args().port)
-    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 - this is what the starter reads
+    print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201  # this is what the starter reads
     uvicorn.Server(_config(app)).run(sockets=[listener])
 
 

@@ -17,6 +17,7 @@ def test_tells_pictures_and_models_by_their_first_bytes():
         (model("box.obj"), "model/obj"),
         (model("box.stl"), "model/stl"),
         (model("box.zip"), "application/zip"),
+        (b"ply\nformat ascii 1.0\n", "model/ply"),
         (b"solid box\nfacet normal 0 0 1\n outer loop\n", "model/stl"),
         (b"\xef\xbb\xbf# exported\r\nmtllib a.mtl\r\nv 0 0 0\r\n", "model/obj"),
     ]:

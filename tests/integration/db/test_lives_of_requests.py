@@ -42,7 +42,7 @@ from tests.rows import (
     IMAGE_JOBS,
     LEASE_SECONDS,
     MODEL_JOBS,
-    SECONDS,
+    TERMS,
     Told,
     create,
     expire,
@@ -208,7 +208,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(index=indexes)
     def claim(self, index: int) -> None:
-        claim = self.run(images.claim(self.database, self.image_jobs[index], LEASE_SECONDS, SECONDS))
+        claim = self.run(images.claim(self.database, self.image_jobs[index], TERMS))
         free = not self.removed and self.images[index] not in ENDED and index not in self.claims
         assert (claim is not None) == free
         if claim is not None:
@@ -276,7 +276,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: self.model_jobs)
     @rule()
     def claim_model(self) -> None:
-        claim = self.run(models.claim(self.database, self.model_jobs[-1], LEASE_SECONDS, SECONDS))
+        claim = self.run(models.claim(self.database, self.model_jobs[-1], TERMS))
         free = (
             not self.removed
             and self.model_claim is None

@@ -27,7 +27,7 @@ from tests.rows import (
     LEASE_SECONDS,
     MODEL_JOBS,
     REPORT,
-    SECONDS,
+    TERMS,
     Told,
     claim_image,
     claim_model,
@@ -66,10 +66,10 @@ async def test_creating_writes_everything_and_tells_nothing(database: Database, 
 
 async def test_a_claim_is_exclusive(database: Database):
     request_id, job_ids = await create(database)
-    taken = await asyncio.gather(*(images.claim(database, job_ids[0], LEASE_SECONDS, SECONDS) for _ in range(16)))
+    taken = await asyncio.gather(*(images.claim(database, job_ids[0], TERMS) for _ in range(16)))
     assert len([claim for claim in taken if claim]) == 1
     job_id = await select_image(database, await drawn(database))
-    made = await asyncio.gather(*(models.claim(database, job_id, LEASE_SECONDS, SECONDS) for _ in range(16)))
+    made = await asyncio.gather(*(models.claim(database, job_id, TERMS) for _ in range(16)))
     assert len([claim for claim in made if claim]) == 1
     assert [event.name for event in await history(database, request_id)] == ["image:generating"]
 
@@ -77,11 +77,11 @@ async def test_a_claim_is_exclusive(database: Database):
 async def test_a_silent_worker_is_taken_over_by_one(database: Database):
     _, job_ids = await create(database)
     first = await claim_image(database, job_ids[0])
-    assert await images.claim(database, job_ids[0], LEASE_SECONDS, SECONDS) is None
+    assert await images.claim(database, job_ids[0], TERMS) is None
     await expire(database, IMAGE_JOBS, job_ids[0], ago=600)
     silent = await row(database, IMAGE_JOBS, id=job_ids[0])
     before = utc_now()
-    taken = await asyncio.gather(*(images.claim(database, job_ids[0], LEASE_SECONDS, SECONDS) for _ in range(16)))
+    taken = await asyncio.gather(*(images.claim(database, job_ids[0], TERMS) for _ in range(16)))
     [second] = [claim for claim in taken if claim]
     after = utc_now()
     assert second.lease.attempt == first.lease.attempt == 1
@@ -120,7 +120,7 @@ async def test_a_take_over_of_an_image_goes_on_where_it_stood(database: Database
     assert (first.submit_begun, first.provider_job_id) == (False, None)
     await jobs.begin_submit(database, first.lease)
     await expire(database, IMAGE_JOBS, job_ids[0])
-    written = await images.write_together(database, LEASE_SECONDS, SECONDS, job_ids[:2])
+    written = await images.write_together(database, TERMS, job_ids[:2])
     second, other = written[0], written[1]
     assert second
     assert other
@@ -213,7 +213,7 @@ async def test_backing_off_waits_and_counts(database: Database):
     job = await row(database, IMAGE_JOBS, id=job_ids[0])
     assert (job.status, job.attempts) == (JobStatus.PENDING, 1)
     assert timedelta(seconds=55) < job.available_at - utc_now() <= timedelta(seconds=60)
-    assert await images.claim(database, job_ids[0], LEASE_SECONDS, SECONDS) is None
+    assert await images.claim(database, job_ids[0], TERMS) is None
     await jobs.back_off(database, (await claim_image(database, job_ids[1])).lease, BUSY, 0, counts=False)
     assert (await row(database, IMAGE_JOBS, id=job_ids[1])).attempts == 0
     again = await claim_image(database, job_ids[1])
@@ -228,7 +228,7 @@ async def test_a_claim_that_waited_for_the_lock_sees_what_happened_meanwhile(on_
         await transaction.execute(
             generation_requests.select().where(generation_requests.c.id == request_id).with_for_update()
         )
-        late = asyncio.create_task(images.claim(database, job_ids[0], LEASE_SECONDS, SECONDS))
+        late = asyncio.create_task(images.claim(database, job_ids[0], TERMS))
         await until(lambda: waits_for_a_lock(database))
         await transaction.execute(
             IMAGE_JOBS.update()
@@ -359,7 +359,7 @@ async def test_sweeps_do_not_lock_workers_out(database: Database):
     await age(database, *all_jobs)
 
     async def work(job_id: str) -> None:
-        claim = await images.claim(database, job_id, LEASE_SECONDS, SECONDS)
+        claim = await images.claim(database, job_id, TERMS)
         assert claim is not None
         await jobs.renew(database, claim.lease, LEASE_SECONDS)
         await images.complete(database, Drawn(claim, "a.png"))
@@ -389,7 +389,7 @@ async def test_deleting_while_a_claim_is_held(database: Database, told: Told):
         await images.complete(database, Drawn(claim, "late.png"))
     with pytest.raises(LeaseLost):
         await jobs.renew(database, claim.lease, LEASE_SECONDS)
-    assert await images.claim(database, job_ids[1], LEASE_SECONDS, SECONDS) is None
+    assert await images.claim(database, job_ids[1], TERMS) is None
     for table in metadata.sorted_tables:
         if table not in (file_deletions, users):
             assert await rows(database, table) == [], table.name

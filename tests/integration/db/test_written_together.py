@@ -23,8 +23,7 @@ from events.types import ImageCompleted, ImageGenerating, TaskUpdated
 from settings import Settings
 from tasks.creating import Creating
 from tests.rows import (
-    LEASE_SECONDS,
-    SECONDS,
+    TERMS,
     ForgetfulDatabase,
     Told,
     claim_image,
@@ -36,7 +35,7 @@ from tests.rows import (
     sqlite_url,
 )
 
-together = partial(images.write_together, lease_seconds=LEASE_SECONDS, seconds=SECONDS)
+together = partial(images.write_together, terms=TERMS)
 
 
 async def test_claims_and_completions_of_several_requests(database: Database, told: Told):
@@ -131,7 +130,7 @@ async def test_a_user_who_is_locked_holds_up_nobody(on_mariadb: Database):
 
 
 async def test_the_first_requests_may_be_claimed_as_they_are_created(database: Database, told: Told):
-    claiming = Claiming(9, LEASE_SECONDS, SECONDS)
+    claiming = Claiming(9, TERMS)
     made, claims = await creation.create_together(database, [new_request() for _ in range(3)], 0, 3, claiming)
     assert [len(job_ids) for _, job_ids in made.values()] == [0, 0, 4], "what is claimed is not sent"
     assert {(request.status, request.last_event_sequence) for request, _ in made.values()} == {

@@ -45,7 +45,7 @@ def command(pid: int) -> bytes:
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a process of another program sets no event
+        while not condition():  # noqa: ASYNC110  # a process of another program sets no event
             await asyncio.sleep(0.01)
 
 

@@ -84,7 +84,7 @@ class FaultyProxy:
                 if self.command != "HEAD":
                     self.wfile.write(content[:sent])
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _handle  # noqa: N815 - http.server's names
+            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = _handle  # noqa: N815  # http.server's names
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

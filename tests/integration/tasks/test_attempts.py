@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from db import images, jobs
+from db.jobs import Terms
 from db.records import decode_failure
 from db.tables import generated_images
 from events.bus import Bus
@@ -146,7 +147,7 @@ async def test_a_cancelled_attempt_is_given_back(context: WorkerContext):
     await asyncio.wait_for(task, 5)
     job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
     assert (job.status, job.attempts, job.sent_at) == (JobStatus.PENDING, 0, None)
-    assert await images.claim(context.database, job_ids[0], 30, 30) is not None
+    assert await images.claim(context.database, job_ids[0], Terms(30, 30)) is not None
 
 
 async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: WorkerContext):
@@ -159,7 +160,7 @@ async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: Wor
     await work(replace(context, images=Busy()), job_ids[0])
     job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
     assert timedelta(minutes=4) < job.available_at - before < timedelta(minutes=6)
-    assert await images.claim(context.database, job_ids[0], 30, 30) is None
+    assert await images.claim(context.database, job_ids[0], Terms(30, 30)) is None
     assert job_ids[0] not in await jobs.sweep(context.database, IMAGE_JOBS, 0, 0)
 
 

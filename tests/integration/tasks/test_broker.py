@@ -16,8 +16,9 @@ import pytest
 from dramatiq import Message, Worker
 
 from db import images
-from tasks.broker import IMAGES, MODELS, NAMESPACE, MemoryQueues, Queues, QueueUnavailable, RedisQueues, open_queues
-from tests.rows import LEASE_SECONDS, SECONDS, create, opened, sqlite_url
+from db.queues import IMAGES, MODELS
+from tasks.broker import NAMESPACE, MemoryQueues, Queues, QueueUnavailable, RedisQueues, open_queues
+from tests.rows import TERMS, create, opened, sqlite_url
 from tests.servers import Redis, wait_until
 
 LIMITS = {IMAGES: 5, MODELS: 3}
@@ -312,7 +313,7 @@ async def test_a_message_that_comes_twice_is_one_claim(tmp_path: Path, redis_ser
         loop = asyncio.get_running_loop()
 
         def claim(_queue: str, job_id: str) -> None:
-            call = images.claim(database, job_id, LEASE_SECONDS, SECONDS)
+            call = images.claim(database, job_id, TERMS)
             claims.append(asyncio.run_coroutine_threadsafe(call, loop).result(10) is not None)
 
         work.do = claim  # type: ignore[method-assign]

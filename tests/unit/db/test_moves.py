@@ -14,7 +14,7 @@ import pytest
 from db import images, jobs, models, requests
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
-from db.log import IllegalMove, append, lock_request, task_updated
+from db.log import append, lock_request, task_updated
 from db.models import ModelClaim
 from db.refusal import Refused
 from db.session import Database
@@ -26,6 +26,7 @@ from events.status import (
     MODEL_MOVES,
     PHASES,
     REQUEST_MOVES,
+    IllegalMove,
     ImageStatus,
     JobStatus,
     ModelStatus,
@@ -35,9 +36,8 @@ from events.status import (
 from tests.rows import (
     FAILURE,
     IMAGE_JOBS,
-    LEASE_SECONDS,
     MODEL_JOBS,
-    SECONDS,
+    TERMS,
     create,
     drawn,
     expire,
@@ -106,7 +106,7 @@ async def test_an_image_makes_legal_moves_only(database: Database):
     image = (await rows(database, generated_images, request_id=request_id, index=0))[0]
     for old, new in product(ImageStatus, ImageStatus):
         await write(database, generated_images, image.id, status=old)
-        with contextlib.nullcontext() if new in IMAGE_MOVES[old] else pytest.raises(AssertionError):
+        with contextlib.nullcontext() if new in IMAGE_MOVES[old] else pytest.raises(IllegalMove):
             async with database.transaction() as transaction:
                 images._move(transaction, [image.id], old, new)
         found = await row(database, generated_images, id=image.id)
@@ -118,7 +118,7 @@ async def test_a_model_makes_legal_moves_only(database: Database):
     model = (await rows(database, models_table))[0]
     for old, new in product(ModelStatus, ModelStatus):
         await write(database, models_table, model.id, status=old)
-        with contextlib.nullcontext() if new in MODEL_MOVES[old] else pytest.raises(AssertionError):
+        with contextlib.nullcontext() if new in MODEL_MOVES[old] else pytest.raises(IllegalMove):
             async with database.transaction() as transaction:
                 await models._move(transaction, model.id, old, new)
         found = await row(database, models_table, id=model.id)
@@ -142,13 +142,13 @@ class World:
         await images.retry(self.database, "ann", image.id, 0)
 
     async def claim_image(self, index: int = 0) -> ImageClaim:
-        claim = await images.claim(self.database, self.image_jobs[index], LEASE_SECONDS, SECONDS)
+        claim = await images.claim(self.database, self.image_jobs[index], TERMS)
         if claim is None:
             raise LeaseLost
         return claim
 
     async def claim_model(self) -> ModelClaim:
-        claim = await models.claim(self.database, (self.model_jobs or ["job_none"])[-1], LEASE_SECONDS, SECONDS)
+        claim = await models.claim(self.database, (self.model_jobs or ["job_none"])[-1], TERMS)
         if claim is None:
             raise LeaseLost
         return claim

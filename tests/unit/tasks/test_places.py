@@ -64,15 +64,6 @@ async def test_no_more_jobs_begin_than_may_be_unfinished():
     await places.empty()
 
 
-async def test_waiting_for_the_rest_is_bounded():
-    places, job = Places(1, 1), Job()
-    job.leaving.set()
-    await places.begin(job)
-    await places.empty(timeout=0.01)
-    job.ending.set()
-    await places.empty()
-
-
 @pytest.mark.parametrize("late", [False, True])
 async def test_a_fault_is_raised_or_logged(late: bool):
     async def early(_leave: Leave) -> None:

@@ -11,7 +11,8 @@ import pytest
 from dramatiq import Middleware, Worker
 from structlog.testing import capture_logs
 
-from tasks.broker import IMAGES, MemoryQueues
+from db.queues import IMAGES
+from tasks.broker import MemoryQueues
 from tasks.work_queue import WorkQueue
 from tests.waiting import until
 
