@@ -1,5 +1,5 @@
 import { gql, type TypedDocumentNode } from "@apollo/client";
-import type { Happening, Image, ListedRequest, Model, Request, UserError } from "./types";
+import type { Happening, Image, ListedRequest, Request, UserError } from "./types";
 
 const JOB = gql`
   fragment JobFields on Job {
@@ -7,7 +7,7 @@ const JOB = gql`
     attempts
     maxAttempts
     nextAttemptAt
-    failure { code message retryable }
+    failure { code message }
   }
 `;
 
@@ -17,7 +17,7 @@ export const IMAGE = gql`
     index
     imageStatus
     imageUrl
-    failure { code message retryable }
+    failure { code message }
     job { ...JobFields }
   }
   ${JOB}
@@ -33,7 +33,7 @@ const MODEL = gql`
     sizeMm
     previewImageUrl
     sourceImage { id index }
-    failure { code message retryable }
+    failure { code message }
     printReport {
       printable watertight widthMm depthMm heightMm volumeCm3 triangleCount bodyCount
       issues { code message }
@@ -75,13 +75,9 @@ const LISTED = gql`
     status
     phase
     createdAt
-    images { id index imageStatus imageUrl }
-    model { id status progress previewImageUrl }
+    images { id imageUrl }
+    model { id progress previewImageUrl }
   }
-`;
-
-const USER_ERRORS = gql`
-  fragment Errors on UserError { code message field }
 `;
 
 export const LIST: TypedDocumentNode<
@@ -162,26 +158,24 @@ export const CREATE: TypedDocumentNode<
   mutation Create($input: CreateRequestInput!) {
     createRequest(input: $input) {
       request { ...RequestFields ...ListedFields }
-      userErrors { ...Errors }
+      userErrors { message }
     }
   }
   ${REQUEST_FIELDS}
   ${LISTED}
-  ${USER_ERRORS}
 `;
 
 export const SELECT: TypedDocumentNode<
-  { selectImage: { request: Request | null; model: Model | null; userErrors: UserError[] } },
+  { selectImage: { request: Request | null; userErrors: UserError[] } },
   { input: { requestId: string; index: number; sizeMm: number } }
 > = gql`
   mutation Select($input: SelectImageInput!) {
     selectImage(input: $input) {
       request { ...RequestFields }
-      userErrors { ...Errors }
+      userErrors { message }
     }
   }
   ${REQUEST_FIELDS}
-  ${USER_ERRORS}
 `;
 
 export const RETRY: TypedDocumentNode<
@@ -191,11 +185,10 @@ export const RETRY: TypedDocumentNode<
   mutation Retry($input: RetryImageInput!) {
     retryImage(input: $input) {
       image { ...ImageFields }
-      userErrors { ...Errors }
+      userErrors { message }
     }
   }
   ${IMAGE}
-  ${USER_ERRORS}
 `;
 
 export const CANCEL: TypedDocumentNode<
@@ -205,11 +198,10 @@ export const CANCEL: TypedDocumentNode<
   mutation Cancel($input: CancelRequestInput!) {
     cancelRequest(input: $input) {
       request { ...RequestFields }
-      userErrors { ...Errors }
+      userErrors { message }
     }
   }
   ${REQUEST_FIELDS}
-  ${USER_ERRORS}
 `;
 
 export const DELETE: TypedDocumentNode<
@@ -219,8 +211,7 @@ export const DELETE: TypedDocumentNode<
   mutation Delete($input: DeleteRequestInput!) {
     deleteRequest(input: $input) {
       deletedRequestId
-      userErrors { ...Errors }
+      userErrors { message }
     }
   }
-  ${USER_ERRORS}
 `;

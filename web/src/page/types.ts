@@ -31,7 +31,6 @@ export type FailureCode =
 export interface Failure {
   code: FailureCode;
   message: string;
-  retryable: boolean;
 }
 
 export interface Job {
@@ -102,14 +101,12 @@ export interface ListedRequest {
   status: Status;
   phase: Phase;
   createdAt: string;
-  images: Pick<Image, "id" | "index" | "imageStatus" | "imageUrl">[];
-  model: Pick<Model, "id" | "status" | "progress" | "previewImageUrl"> | null;
+  images: Pick<Image, "id" | "imageUrl">[];
+  model: Pick<Model, "id" | "progress" | "previewImageUrl"> | null;
 }
 
 export interface UserError {
-  code: string;
   message: string;
-  field: string[] | null;
 }
 
 /** An event, over whichever transport it came. */
