@@ -46,13 +46,14 @@ async def fill(url: str, count: int) -> None:
     database = Database(url, lambda _: None)
     for start in range(0, count, BATCH):
         await creation.create_together(database, [NEW() for _ in range(min(BATCH, count - start))], 0, 3)
-    async with database.transaction() as transaction:
+    # Straight, as it may take longer than the program holds a connection.
+    async with database.engine.begin() as connection:
         for table, status in (
             (generation_requests, RequestStatus.IMAGE_COMPLETED),
             (generated_images, ImageStatus.COMPLETED),
             (image_generation_jobs, JobStatus.COMPLETED),
         ):
-            await transaction.execute(update(table).values(status=status))
+            await connection.execute(update(table).values(status=status))
     await database.aclose()
 
 

@@ -181,10 +181,12 @@ async def _take_over(
         update(table)
         .where(
             table.c.id == row.id,
-            # Renewing, backing off and giving back do not wait for the request's lock.
+            # Renewing, backing off, giving back and submitting do not wait for the request's lock.
             table.c.status == row.status,
             table.c.lease_token == row.lease_token,
             table.c.lease_expires_at == row.lease_expires_at,
+            table.c.submit_begun_at.is_not_distinct_from(row.submit_begun_at),
+            table.c.provider_job_id.is_not_distinct_from(row.provider_job_id),
         )
         .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds), deadline_at=deadline)
     )

@@ -27,6 +27,8 @@ from events.types import RequestEvent
 
 POOL_SIZE = 16
 POOL_TIMEOUT_SECONDS = 10
+HELD_SECONDS = 15.0
+"""A connection is held for no longer: a server whose machine is gone neither answers nor says so, for hours."""
 IDLE_SECONDS = 0.25
 """A connection that was used so lately is not tried first: no database is down and up again within that."""
 SESSION = (
@@ -184,7 +186,7 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     task = asyncio.current_task()
     assert task is not None
     before = task.cancelling()
-    async with engine.connect() as connection:
+    async with asyncio.timeout(HELD_SECONDS), engine.connect() as connection:
         # Before Python 3.12 `wait_for`, by which the driver connects and the pool waits, may swallow a cancellation
         # (python/cpython#86296): a task that goes round for ever would then never end.
         if task.cancelling() > before:

@@ -43,6 +43,13 @@ class HttpProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._reading_head and self._received > configured.max_header_bytes:
             self._refuse(TOO_LARGE)
+        elif self._is_idle() and self.transport.get_protocol() is self:
+            # It stopped uvicorn's timer of an idle connection: the rest of a body, or a line between two requests.
+            self._await_head()
+
+    def _is_idle(self) -> bool:
+        # uvicorn says that there always is one, and begins without.
+        return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]
 
     def _await_head(self) -> None:
         if self._timer is None:

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from server.app import make_app, wind_down
 from server.heads import HttpProtocol
-from server.signals import NUMBERS
+from server.signals import NUMBERS, be_out_within
 from server.upgraded import WebSocketProtocol
 from settings import SettingsError
 from tasks.actors import configured
@@ -48,6 +48,7 @@ class Server(uvicorn.Server):
             await super().serve(sockets)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        be_out_within(configured.shutdown_seconds)
         await wind_down(self._app)
         await super().shutdown(sockets)
 

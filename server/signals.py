@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -10,7 +11,26 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+import structlog
+
 NUMBERS = (signal.SIGTERM, signal.SIGINT)
+
+log = structlog.get_logger(__name__)
+
+
+def be_out_within(seconds: float) -> None:
+    """End the process after so long, whatever still holds it, such as a thread that waits for a storage that hangs.
+
+    What is not finished by then is as after a kill: the leases say who goes on with it.
+    """
+
+    def leave() -> None:
+        log.warning("not all that is in hand could be given back; the process ends all the same")
+        os._exit(0)
+
+    timer = threading.Timer(seconds, leave)
+    timer.daemon = True
+    timer.start()
 
 
 @contextmanager

@@ -52,6 +52,7 @@ TAKEN = 4409
 TOO_MANY_INITS = 4429
 HEADERS = (b"host", b"authorization")
 """What is asked after of a handshake's headers once the connection is there."""
+LEAVING = "The server stops; connect again"
 REASON_BYTES = 123
 """What a close frame has room for."""
 CLOSING_SECONDS = 1.0
@@ -101,9 +102,14 @@ class Sockets:
     def __init__(self, allowed_origins: Collection[str]) -> None:
         self._allowed_origins = frozenset(allowed_origins)
         self._open: WeakSet[Socket] = WeakSet()
+        self._are_leaving = False
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not await self._accepted(WebSocket(scope, receive, send)):
+        websocket = WebSocket(scope, receive, send)
+        if not await self._accepted(websocket):
+            return
+        if self._are_leaving:
+            await websocket.close(GOING_AWAY, LEAVING)
             return
         forget_handshake(receive)
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name in HEADERS]
@@ -131,9 +137,12 @@ class Sockets:
         return is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in self._allowed_origins
 
     def leave(self) -> None:
-        """Send everyone elsewhere. A `complete` would have clients think that their streams are at their ends."""
+        """Send everyone elsewhere, and whoever still comes. A `complete` would have clients think that their streams
+        are at their ends.
+        """
+        self._are_leaving = True
         for socket in tuple(self._open):
-            socket.leave(Close(GOING_AWAY, "The server stops; connect again"))
+            socket.leave(Close(GOING_AWAY, LEAVING))
 
     async def wait_closed(self) -> None:
         """Wait until the closes are sent, but not long."""

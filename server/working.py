@@ -14,7 +14,7 @@ import uvloop
 from db.queues import JOBS
 from server.database import prepare_database
 from server.logs import configure
-from server.signals import NUMBERS
+from server.signals import NUMBERS, be_out_within
 from settings import SettingsError
 from tasks.actors import configured, queues
 from tasks.resources import open_resources
@@ -64,3 +64,4 @@ async def _work(names: tuple[str, ...]) -> None:
             gc.freeze()
             await stop.wait()
             log.info("stopping")
+            be_out_within(configured.shutdown_seconds)

@@ -84,7 +84,7 @@ class S3Storage:
 
     async def read(self, key: str, limit: int) -> bytes:
         check_key(key)
-        return await asyncio.to_thread(self._explained, lambda: self._read(key, limit), key)
+        return await threads.do(self._explained, lambda: self._read(key, limit), key)
 
     async def url(self, key: str) -> str:
         """A presigned URL is good for an hour at least, and the same for a quarter of one, for browsers' caches."""
@@ -108,25 +108,25 @@ class S3Storage:
 
     async def delete(self, key: str) -> None:
         check_key(key)
-        await asyncio.to_thread(self._explained, lambda: self._delete(key), key)
+        await threads.do(self._explained, lambda: self._delete(key), key)
 
     async def delete_prefix(self, prefix: str) -> None:
         folder = check_key(prefix.removesuffix("/")) + "/"
         # The uploads first: one that ends meanwhile is a file that is found then.
-        await asyncio.to_thread(self._explained, lambda: self._abort_below(folder), folder)
-        await asyncio.to_thread(self._explained, lambda: self._delete_below(folder), folder)
+        await threads.do(self._explained, lambda: self._abort_below(folder), folder)
+        await threads.do(self._explained, lambda: self._delete_below(folder), folder)
 
     async def check(self) -> None:
-        await asyncio.to_thread(self._explained, self._list_one, "")
+        await threads.check(self._explained, self._list_one, "")
 
     async def check_cors(self, origins: Sequence[str]) -> tuple[str, ...]:
         """The origins whose pages could not load the files; `s3_cors.rule` has the rule that would let them."""
         rules = None
         if self._base_url is None:
-            rules = await asyncio.to_thread(self._explained, lambda: s3_cors.rules(self._client, self._bucket), "")
+            rules = await threads.do(self._explained, lambda: s3_cors.rules(self._client, self._bucket), "")
         if rules is not None:
             return tuple(origin for origin in origins if not s3_cors.allows(rules, origin))
-        stored = await asyncio.to_thread(self._explained, self._one_key, "")
+        stored = await threads.do(self._explained, self._one_key, "")
         url = await self.url(stored or "requests/cors-check")
         setting = "S3_PUBLIC_URL" if self._base_url is not None else "S3_ENDPOINT_URL"
         return tuple(
@@ -163,6 +163,8 @@ class S3Storage:
         return Stored(key, byte_size, sha256)
 
     def _upload(self, key: str, source: Path | bytes, extra: dict[str, Any], stop: Event) -> None:
+        if stop.is_set():
+            raise threads.Stopped
         if isinstance(source, bytes):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=source, **extra)
             return
@@ -284,7 +286,8 @@ def _config(endpoint_url: str | None) -> Config:
         connect_timeout=3,
         read_timeout=20,
         retries={"mode": "standard", "total_max_attempts": 3},
-        max_pool_connections=16,
+        # Each of the threads may send two parts at once.
+        max_pool_connections=2 * threads.COUNT + 1,
         signature_version="s3v4",
         s3={"addressing_style": "path" if endpoint_url else "auto"},
         # The newer checksums are refused by many services that are not Amazon's.

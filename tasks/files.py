@@ -25,5 +25,7 @@ async def delete_left_over(resources: Resources) -> None:
     """Delete what was given up, once a worker that has not noticed yet writes no more: its lease is over."""
     for prefix in await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
         if not await delete_folder(resources, prefix):
+            # To the end of the list: one that cannot be deleted is not to hold up the others.
+            await files.note(resources.database, prefix)
             return
         await files.forget_prefix(resources.database, prefix)

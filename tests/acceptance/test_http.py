@@ -352,6 +352,20 @@ async def test_a_head_after_an_answer_has_its_time(face: Program) -> None:
     assert b"HTTP/1.1 408 " in answer
 
 
+@pytest.mark.parametrize(
+    ("length", "rest"), [(10, b"a"), (1, b"a"), (0, b"\r\n")], ids=["a part of a body", "a body", "an empty line"]
+)
+async def test_what_comes_after_an_answer_keeps_no_connection(face: Program, length: int, rest: bytes) -> None:
+    """It stops the timer of an idle connection, and a stranger could have all that the process may open."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", face.port)
+    async with asyncio.timeout(20):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % length)
+        assert b"200" in await reader.readuntil(b'{"status":"ok"}')
+        writer.write(rest)
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+
+
 async def _answer(face: Program, sent: bytes) -> bytes:
     """All that comes until the server closes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", face.port)

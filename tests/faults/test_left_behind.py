@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from db import images, jobs, models, requests
+from db import files, images, jobs, models, requests
 from db.images import Drawn
 from db.session import Database
 from db.tables import file_deletions
@@ -20,6 +21,7 @@ from events.clock import utc_now
 from events.hub import Hub
 from events.outcome import Failure, FailureCode
 from settings import Settings
+from storage import StorageUnavailable
 from storage.local import LocalStorage
 from tasks.broker import MemoryQueues
 from tasks.files import delete_left_over
@@ -150,6 +152,32 @@ async def test_a_take_over_of_a_model_does_not_touch_the_pictures(resources: Res
     await claim_model(database, job_id)
     await delete_once_late(resources)
     assert stored(tmp_path) == [key]
+
+
+class Refusing(LocalStorage):
+    """Never deletes what lies under one prefix: another owner's, say, or locked."""
+
+    refused = ""
+
+    async def delete_prefix(self, prefix: str) -> None:
+        if prefix == self.refused:
+            raise StorageUnavailable("AccessDenied")
+        await super().delete_prefix(prefix)
+
+
+async def test_what_cannot_be_deleted_does_not_hold_up_the_rest(resources: Resources, tmp_path: Path) -> None:
+    storage = Refusing(tmp_path / "files")
+    refusing = replace(resources, storage=storage)
+    folders = [f"requests/req_{number}/" for number in range(3)]
+    storage.refused = folders[0]
+    for folder in folders:
+        await store(refusing, folder)
+        await files.note(resources.database, folder)
+    await delete_once_late(refusing)
+    assert await left(refusing) == folders
+    await delete_left_over(refusing)
+    assert await left(refusing) == [folders[0]]
+    assert stored(tmp_path) == [f"{folders[0]}image.png"]
 
 
 async def test_a_failure_before_anything_was_stored_costs_nothing(resources: Resources) -> None:

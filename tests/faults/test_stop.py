@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import signal
 import time
 from collections import Counter
@@ -11,14 +13,19 @@ from pathlib import Path
 
 import httpx
 import pytest
+import websockets
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from tests.acceptance.conftest import Connect, servers
+from tests.acceptance.conftest import Bucket, Connect, servers
 from tests.acceptance.program import Client, Program, assert_whole, in_phase, running
 from tests.servers import MariaDB, Redis, wait_until
 
 SHUTDOWN_SECONDS = 6
 CREATORS = 12
 SETTLED = in_phase("AWAITING_SELECTION")
+PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
+FOLLOW = "subscription ($id: ID!) { requestEvents(requestId: $id) { name sequence } }"
 
 
 @pytest.fixture
@@ -123,3 +130,62 @@ async def test_while_the_database_is_away(tmp_path: Path, redis_server: Redis, c
             await asyncio.to_thread(mariadb.start)
             await asyncio.to_thread(program.start)
             assert_whole(await client.follow(request_id, SETTLED))
+
+
+async def test_while_the_bucket_hangs(tmp_path: Path, bucket: Bucket, connect: Connect) -> None:
+    settings = {**bucket.settings, "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS)}
+    with running(tmp_path, settings, served=False) as program:
+        client = connect(program)
+        bucket.moto.pause()
+        try:
+            ids = [await client.created(f"hanging {number}") for number in range(3)]
+            for request_id in ids:
+                await client.follow(request_id, lambda event: event["name"] == "image:generating")
+            await stop(program.api, SHUTDOWN_SECONDS + 1)
+        finally:
+            bucket.moto.resume()
+        await asyncio.to_thread(program.start_api)
+        for request_id in ids:
+            assert_whole(await client.follow(request_id, SETTLED))
+        assert "Traceback" not in program.log
+
+
+async def test_who_comes_while_it_stops_is_sent_elsewhere(program: Program, connect: Connect) -> None:
+    """A client that does not read has the closes take a second. A `complete` would be the end for the others."""
+    client = connect(program)
+    request_id = await client.created("followed delay=60")
+    reached: list[set[str]] = []
+
+    async def follow(count: int) -> None:
+        reached.append(set())
+        with contextlib.suppress(OSError, InvalidHandshake, ConnectionClosed):
+            async with websockets.connect(f"ws://127.0.0.1:{program.port}/graphql", subprotocols=[PROTOCOL]) as socket:
+                await socket.send(json.dumps({"type": "connection_init"}))
+                subscribe = {"query": FOLLOW, "variables": {"id": request_id}}
+                await socket.send(json.dumps({"id": "1", "type": "subscribe", "payload": subscribe}))
+                async for message in socket:
+                    reached[count].add(json.loads(message)["type"])
+
+    async with websockets.connect(f"ws://127.0.0.1:{program.port}/graphql", subprotocols=[PROTOCOL]) as silent:
+        silent.transport.pause_reading()
+        ping = json.dumps({"type": "ping", "payload": {"x": "y" * 100_000}})
+        pings = asyncio.create_task(sent(silent, ping, 400))
+        # It is full once its pings are no longer taken.
+        await asyncio.wait({pings}, timeout=3)
+        assert not pings.done()
+        program.api.send_signal(signal.SIGTERM)
+        comers = []
+        while program.api.poll() is None and len(comers) < 100:
+            comers.append(asyncio.create_task(follow(len(comers))))
+            await asyncio.sleep(0.02)
+        await asyncio.gather(*comers)
+        pings.cancel()
+    assert await asyncio.to_thread(program.api.wait, SHUTDOWN_SECONDS + 10) == 0
+    assert len(reached) > 20
+    assert "complete" not in set().union(*reached)
+
+
+async def sent(socket: ClientConnection, message: str, count: int) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        for _ in range(count):
+            await socket.send(message)

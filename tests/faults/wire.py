@@ -25,6 +25,7 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._flows = asyncio.Event()
         self._delay = 0.0
+        self._era = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -48,6 +49,10 @@ class Wire:
     def stall(self) -> None:
         """Hold all that is sent, either way."""
         self._loop.call_soon_threadsafe(self._flows.clear)
+
+    def vanish(self) -> None:
+        """Drop all that is sent on the connections there are, without a word; new ones are welcome."""
+        self._era += 1
 
     def slow(self, seconds: float) -> None:
         """Hold each piece for so long."""
@@ -103,9 +108,12 @@ class Wire:
                 self._writers.discard(end)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        era = self._era
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
                 await self._flows.wait()
+                if era != self._era:
+                    continue
                 if self._delay:
                     await asyncio.sleep(self._delay)
                 writer.write(data)

@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from db import creation, images, jobs, models, requests
 from db.images import Drawn
@@ -245,6 +246,23 @@ async def waits_for_a_lock(database: Database) -> bool:
             "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
         )
         return result.scalar_one() > 0
+
+
+@pytest.mark.parametrize("step", ["begun", "answered"])
+async def test_a_take_over_does_not_miss_a_submit_that_is_made_meanwhile(database: Database, step: str):
+    """The worker fell silent past its lease, and goes on while another reads its job and takes it over: paid twice."""
+    _, job_ids = await create(database)
+    lease = (await claim_image(database, job_ids[0], lease_seconds=0)).lease
+    if step == "answered":
+        await jobs.begin_submit(database, lease)
+    async with database.reading() as connection:
+        query = select(*jobs.columns_to_take(IMAGE_JOBS, IMAGE_JOBS.c.image_id)).where(IMAGE_JOBS.c.id == job_ids[0])
+        seen = (await connection.execute(query)).one()
+    await (jobs.begin_submit(database, lease) if step == "begun" else jobs.note_submitted(database, lease, "theirs"))
+    async with database.transaction() as transaction:
+        assert await jobs.take(transaction, IMAGE_JOBS, [seen], TERMS) == {}
+    claim = await claim_image(database, job_ids[0])
+    assert (claim.submit_begun, claim.provider_job_id) == (True, "theirs" if step == "answered" else None)
 
 
 async def test_the_quota_is_exact(database: Database):

@@ -561,3 +561,26 @@ async def test_cors_where_the_public_address_is_out_of_reach(open_bucket, moto, 
     storage = open_bucket(bucket, moto.url, f"http://127.0.0.1:{free_port()}")
     with pytest.raises(StorageUnavailable, match="S3_PUBLIC_URL"):
         await storage.check_cors(["https://a.example"])
+
+
+async def test_a_bucket_that_hangs_takes_nobody_elses_threads(storage, moto):
+    await storage.put(KEY, b"picture", "image/png")
+    moto.pause()
+    try:
+        keys = [f"requests/req_2/img_{number}/abc.png" for number in range(40)]
+        stored = [asyncio.create_task(storage.put(key, b"picture", "image/png")) for key in keys]
+        for _ in range(20):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await storage.check()
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(int)
+            assert KEY in await storage.url(KEY)
+        # Those that have no thread yet do not wait for one.
+        for task in stored[20:]:
+            task.cancel()
+        _, late = await asyncio.wait(stored[20:], timeout=5)
+        assert not late
+    finally:
+        moto.resume()
+    assert len(await asyncio.gather(*stored[:20])) == 20
