@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from server.app import make_app, wind_down
-from server.heads import HttpProtocol
+from server.connections import HttpProtocol
 from server.signals import NUMBERS, be_out_within
 from server.upgraded import WebSocketProtocol
 from settings import SettingsError

@@ -49,9 +49,12 @@ class Line:
         self._transport.write(wire)
 
     def abort(self) -> None:
-        """Drop the connection at once, with all that waits to be sent on it: a close waits for a client to read."""
-        transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        if transport is not None:
-            transport.abort()
+        if self._transport is not None:
+            drop(self._transport)
+
+
+def drop(transport: asyncio.Transport) -> None:
+    """End a connection at once, with all that waits to be sent on it: a close waits for a client to read."""
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    transport.abort()

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import socket
 import sqlite3
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase, running
+from tests.waiting import until
 
 GRAPHQL_JSON = "application/graphql-response+json"
 JSON = "application/json"
@@ -364,6 +367,25 @@ async def test_what_comes_after_an_answer_keeps_no_connection(face: Program, len
         writer.write(rest)
         assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+async def test_who_takes_nothing_of_a_file_is_cut_off(face: Program) -> None:
+    key = "requests/req_large/mdl_1-token/model.glb"
+    path = face.folder / "files" / key
+    path.parent.mkdir(parents=True)
+    path.write_bytes(bytes(32 << 20))
+
+    def is_open() -> bool:
+        for opened in Path(f"/proc/{face.api.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                if opened.readlink() == path:
+                    return True
+        return False
+
+    with socket.create_connection(("127.0.0.1", face.port)) as silent:
+        silent.sendall(f"GET /files/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        await until(is_open)
+        await until(lambda: not is_open())
 
 
 async def _answer(face: Program, sent: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""HTTP requests whose heads are bounded, in size and in time: uvicorn leaves both to a proxy."""
+"""HTTP connections that nobody can hold for ever: uvicorn leaves that to a proxy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from server.transport import drop
 from tasks.actors import configured
 
 TOO_LARGE = b"431 Request Header Fields Too Large"
@@ -13,11 +14,15 @@ TOO_SLOW = b"408 Request Timeout"
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """Refuses a head that has more than MAX_HEADER_BYTES, or does not come within HEADER_TIMEOUT_SECONDS."""
+    """Refuses a head that has more than MAX_HEADER_BYTES, or does not come within HEADER_TIMEOUT_SECONDS.
+
+    Ends a connection whose client has taken too little of an answer for SLOW_CLIENT_SECONDS.
+    """
 
     _reading_head = True
     _received = 0
     _timer: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -25,7 +30,18 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(configured.slow_client_seconds, drop, self.transport)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def on_message_begin(self) -> None:
         self._reading_head = True
