@@ -31,12 +31,15 @@ HELD_SECONDS = 15.0
 """A connection is held for no longer: a server whose machine is gone neither answers nor says so, for hours."""
 IDLE_SECONDS = 0.25
 """A connection that was used so lately is not tried first: no database is down and up again within that."""
+LOCKED_SECONDS = 10
+"""Nobody waits for a lock for longer: less than HELD_SECONDS, so that it is the database that says so."""
 SESSION = (
     # The driver escapes bytes by backslashes, whatever the server's mode says of them.
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     # A process that is stopped, or whose machine is gone, amid a transaction keeps its locks until the server gives it
     # up: after hours, if it is not told otherwise. MySQL knows no limit for transactions alone, so there it is one for
     # every connection that is idle. Each server reads its own comment only.
+    f"innodb_lock_wait_timeout = {LOCKED_SECONDS}, "
     "/*!80000 wait_timeout = 30 */ /*M!100300 idle_transaction_timeout = 5 */"
 )
 
@@ -53,7 +56,9 @@ class _SQLiteConnection(sqlite3.Connection):
 
     def close(self) -> None:
         try:
-            self.rollback()
+            # Who was cancelled twice closes it twice.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                self.rollback()
         finally:
             super().close()
 
@@ -186,12 +191,18 @@ async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     task = asyncio.current_task()
     assert task is not None
     before = task.cancelling()
-    async with asyncio.timeout(HELD_SECONDS), engine.connect() as connection:
-        # Before Python 3.12 `wait_for`, by which the driver connects and the pool waits, may swallow a cancellation
-        # (python/cpython#86296): a task that goes round for ever would then never end.
-        if task.cancelling() > before:
-            raise asyncio.CancelledError
-        yield connection
+    held = asyncio.timeout(HELD_SECONDS)
+    try:
+        async with held, engine.connect() as connection:
+            # Before Python 3.12 `wait_for`, by which the driver connects and the pool waits, may swallow a cancellation
+            # (python/cpython#86296): a task that goes round for ever would then never end.
+            if task.cancelling() > before:
+                raise asyncio.CancelledError
+            yield connection
+    except TimeoutError as error:
+        if not held.expired():
+            raise
+        raise TimeoutError(f"the database did not answer within {HELD_SECONDS:g} seconds") from error
 
 
 def _engine(url: str, isolation_level: Any) -> AsyncEngine:
@@ -248,7 +259,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     # The driver is not to begin transactions by itself: it would begin them deferred, and writers would collide.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on", "busy_timeout=15000"):
+    for pragma in ("journal_mode=wal", "synchronous=normal", "foreign_keys=on", f"busy_timeout={LOCKED_SECONDS}000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

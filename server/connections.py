@@ -11,12 +11,14 @@ from tasks.actors import configured
 
 TOO_LARGE = b"431 Request Header Fields Too Large"
 TOO_SLOW = b"408 Request Timeout"
+PATIENCE = 15
+"""The system keeps megabytes on both sides, and asks for more in steps: one of a slow client's may take minutes."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Refuses a head that has more than MAX_HEADER_BYTES, or does not come within HEADER_TIMEOUT_SECONDS.
 
-    Ends a connection whose client has taken too little of an answer for SLOW_CLIENT_SECONDS.
+    Ends a connection whose client has taken next to nothing of an answer for PATIENCE times SLOW_CLIENT_SECONDS.
     """
 
     _reading_head = True
@@ -35,7 +37,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(configured.slow_client_seconds, drop, self.transport)
+        self._unread = self.loop.call_later(PATIENCE * configured.slow_client_seconds, drop, self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -45,6 +47,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._reading_head = True
+        self._stop_timer()
         self._await_head()
         super().on_message_begin()
 

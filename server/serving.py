@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import signal
 import socket
 
@@ -17,6 +18,7 @@ from server.signals import NUMBERS, be_out_within
 from server.upgraded import WebSocketProtocol
 from settings import SettingsError
 from tasks.actors import configured
+from tasks.worker import GRACE
 
 BACKLOG = 2048
 
@@ -77,7 +79,7 @@ def serve(host: str, port: int, *, work: bool, reuse_port: bool) -> int:
         access_log=False,
         ws_per_message_deflate=False,
         ws_max_size=configured.max_message_bytes,
-        timeout_graceful_shutdown=int(configured.shutdown_seconds),
+        timeout_graceful_shutdown=math.ceil(GRACE * configured.shutdown_seconds),
         lifespan="off",
     )
     address, bound = listener.getsockname()[:2]

@@ -287,7 +287,7 @@ def _config(endpoint_url: str | None) -> Config:
         read_timeout=20,
         retries={"mode": "standard", "total_max_attempts": 3},
         # Each of the threads may send two parts at once.
-        max_pool_connections=2 * threads.COUNT + 1,
+        max_pool_connections=2 * threads.COUNT,
         signature_version="s3v4",
         s3={"addressing_style": "path" if endpoint_url else "auto"},
         # The newer checksums are refused by many services that are not Amazon's.

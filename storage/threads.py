@@ -13,8 +13,8 @@ T = TypeVar("T")
 
 COUNT = 16
 WORK = ThreadPoolExecutor(COUNT, "storage")
-CHECKS = ThreadPoolExecutor(1, "storage-check")
-"""Whoever asks often whether the storage answers has one thread for it."""
+CHECKS = ThreadPoolExecutor(4, "storage-check")
+"""Whoever asks often whether the storage answers has these threads for it."""
 
 
 class Stopped(Exception):

@@ -30,19 +30,18 @@ def trusted_hosts(name: str, provider: object) -> Collection[str]:
 
 
 async def fetch_image(settings: Settings, provider: ImageProvider, url: str) -> bytes:
-    return await _fetch_picture(url, trusted_hosts(settings.image_provider, provider))
+    """It is tried PICTURE_TRIES times: the picture is paid for, and drawing it again costs as much once more."""
+    return await _fetch_picture(url, trusted_hosts(settings.image_provider, provider), PICTURE_TRIES)
 
 
 async def fetch_preview(settings: Settings, provider: ModelProvider, url: str) -> bytes:
-    return await _fetch_picture(url, trusted_hosts(settings.model_provider, provider))
+    """It is tried once: Maquette can draw one itself."""
+    return await _fetch_picture(url, trusted_hosts(settings.model_provider, provider), 1)
 
 
-async def _fetch_picture(url: str, trusted: Collection[str]) -> bytes:
-    """The bytes of a PNG, JPEG or WebP. Raises `ProviderError`.
-
-    It is tried PICTURE_TRIES times: the picture is drawn and paid for, and drawing it again costs as much once more.
-    """
-    for left in range(PICTURE_TRIES - 1, -1, -1):
+async def _fetch_picture(url: str, trusted: Collection[str], tries: int) -> bytes:
+    """The bytes of a PNG, JPEG or WebP. Raises `ProviderError`."""
+    for left in range(tries - 1, -1, -1):
         try:
             fetched = await fetch(
                 url,
@@ -55,7 +54,7 @@ async def _fetch_picture(url: str, trusted: Collection[str]) -> bytes:
         except ProviderError as error:
             if not error.failure.retryable or not left:
                 raise
-            await asyncio.sleep(PAUSE_SECONDS * (PICTURE_TRIES - left))
+            await asyncio.sleep(PAUSE_SECONDS * (tries - left))
         else:
             break
     return fetched.content

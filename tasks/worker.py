@@ -31,7 +31,7 @@ from tasks.worker_context import WorkerContext, current, set_current
 
 WORKER_TIMEOUT_MILLISECONDS = 500
 GRACE = 0.75
-"""The share of SHUTDOWN_SECONDS that jobs in hand have to finish."""
+"""The share of SHUTDOWN_SECONDS that jobs and calls in hand have to finish."""
 REST = (1 - GRACE) / 3
 """The share for giving them back, and again for Dramatiq to stop."""
 BEAT_SECONDS = 5.0

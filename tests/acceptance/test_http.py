@@ -385,7 +385,7 @@ async def test_who_takes_nothing_of_a_file_is_cut_off(face: Program) -> None:
     with socket.create_connection(("127.0.0.1", face.port)) as silent:
         silent.sendall(f"GET /files/{key} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         await until(is_open)
-        await until(lambda: not is_open())
+        await until(lambda: not is_open(), 30)
 
 
 async def _answer(face: Program, sent: bytes) -> bytes:

@@ -43,7 +43,9 @@ class Client:
 
     def __init__(self, system: System) -> None:
         self._url = system.api.url
-        self._http = httpx.AsyncClient(base_url=self._url, timeout=ANSWER_SECONDS)
+        # Each life's streams last until the end, and there are many lives.
+        limits = httpx.Limits(max_connections=None)
+        self._http = httpx.AsyncClient(base_url=self._url, timeout=ANSWER_SECONDS, limits=limits)
         self.repeated = False
         """Whether what was asked last had to be asked more than once: an answer was lost."""
 
