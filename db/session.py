@@ -135,8 +135,10 @@ class Database:
     def __init__(self, url: str, publish: Callable[[Message], None]) -> None:
         self._publish = publish
         self._is_sqlite = url.startswith("sqlite")
+        self.path: Path | None = None
+        """Of SQLite's file."""
         if self._is_sqlite:
-            _make_folder(url)
+            self.path = _made_path(url)
             self._writing = _engine(url, isolation_level=None)
             event.listen(self._writing.sync_engine, "begin", _begin_immediate)
             # SQLite has one writer; waiting here is calmer than its busy handler.
@@ -247,12 +249,14 @@ def _ping_if_idle(connection: DBAPIConnection, record: ConnectionPoolEntry, _pro
             raise DisconnectionError from error
 
 
-def _make_folder(url: str) -> None:
+def _made_path(url: str) -> Path | None:
     name = make_url(url).database
-    if name:
-        # Where that cannot be, the first connection says so.
-        with contextlib.suppress(OSError):
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
+    if not name:
+        return None
+    # Where its folder cannot be, the first connection says so.
+    with contextlib.suppress(OSError):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+    return Path(name)
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import click
 
 from settings import SettingsError
 from storage import StorageUnavailable
+
+
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # it is in every range
+        raise click.BadParameter("nan is no number.")
+    return value
 
 
 @click.group()
@@ -58,8 +65,15 @@ def doctor() -> None:
 
 @commands.command()
 @click.argument("prompt")
-@click.option("--select", "index", type=click.IntRange(0, 3), help="The image to take; asked for if it is not given.")
-@click.option("--size-mm", default=100.0, show_default=True, type=click.FloatRange(1, 2000), help="The longest side.")
+@click.option("--select", "index", type=click.IntRange(0, 3), help="The image to take; asked for in a terminal.")
+@click.option(
+    "--size-mm",
+    default=100.0,
+    show_default=True,
+    type=click.FloatRange(1, 2000),
+    callback=_number,
+    help="The longest side.",
+)
 @click.option(
     "--out", default=Path("out"), show_default=True, type=click.Path(path_type=Path), help="The folder for the files."
 )

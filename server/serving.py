@@ -21,6 +21,8 @@ from tasks.actors import configured
 from tasks.worker import GRACE
 
 BACKLOG = 2048
+HS256_BYTES = 32
+"""RFC 7518, section 3.2."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,8 @@ def serve(host: str, port: int, *, work: bool, reuse_port: bool) -> int:
         raise SettingsError("REDIS_URL: is not set; without it no other process could do the jobs, so drop --no-worker")
     if reuse_port and configured.redis_url is None:
         raise SettingsError("REDIS_URL: is not set; without it there can be one process only, so drop --reuse-port")
+    if configured.jwt_secret is not None and len(configured.jwt_secret.get_secret_value().encode()) < HS256_BYTES:
+        log.warning("JWT_SECRET is short, and can be guessed; make one with `openssl rand -hex 32`", least=HS256_BYTES)
     listener = _listen(host, port, reuse_port=reuse_port)
     app = make_app(work=work)
     config = uvicorn.Config(

@@ -16,6 +16,7 @@ import click
 from db import models, queries
 from db.creation import NewRequest
 from db.log import read_events
+from db.presence import present
 from db.records import Request, decode_report
 from db.refusal import Refused
 from events.follow import follow_request
@@ -35,6 +36,7 @@ from providers.load import prompt_provider
 from server.authentication import LOCAL
 from server.database import prepare_database
 from server.logs import configure
+from settings import SettingsError
 from tasks.actors import configured, generate_image, generate_model, queues
 from tasks.prompts import Optimizer, checked_prompt
 from tasks.resources import Resources, open_resources
@@ -46,7 +48,10 @@ def generate(prompt: str, index: int | None, size_mm: float, out: Path, *, optim
     """Returns the exit code: 0 with the files in `out`, 1 if there is no model. Raises `SettingsError`."""
     if index is None and not sys.stdin.isatty():
         _stop("Say which image to take with --select: there is nobody to ask.")
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out: {out} cannot be a folder: {error.strerror}; name another") from error
     configure(configured.model_copy(update={"log_level": "WARNING"}))
     try:
         asyncio.run(_generate(prompt, index, size_mm, out, optimize=optimize))
@@ -59,6 +64,7 @@ async def _generate(prompt: str, index: int | None, size_mm: float, out: Path, *
     async with contextlib.AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         await prepare_database(resources.database, configured)
+        await stack.enter_async_context(present(resources.database))
         await stack.enter_async_context(sweeping(resources))
         if configured.redis_url is None:
             await stack.enter_async_context(working(resources))

@@ -22,6 +22,8 @@ LOOK_SECONDS = 1.0
 ESTIMATE_LIMIT = 95
 ESTIMATE_SECONDS = 60.0
 """After this long, an estimate is at 63 % of its limit."""
+FLOORS = {ModelStage.DOWNLOADING: 70, ModelStage.PREPARING: 80, ModelStage.UPLOADING: 90}
+"""In percent: what is left then takes seconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +55,7 @@ class Progress:
         else:
             elapsed = (utc_now() - self._claim.started_at).total_seconds()
             percent = math.floor(ESTIMATE_LIMIT * (1 - math.exp(-max(0.0, elapsed) / ESTIMATE_SECONDS)))
-        self._percent = max(self._percent, percent)
+        self._percent = max(self._percent, percent, FLOORS.get(self._stage, 0))
         return self._percent, self._stage, estimated
 
     @asynccontextmanager

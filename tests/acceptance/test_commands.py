@@ -27,6 +27,23 @@ def embedded(tmp_path: Path) -> Program:
     return Program(tmp_path, OFFLINE, served=False)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--size-mm", "nan", "Invalid value for '--size-mm': nan is no number."),
+        ("--size-mm", "0", "Invalid value for '--size-mm': 0.0 is not in the range"),
+        ("--out", "a file", "maquette: --out: a file cannot be a folder: File exists; name another"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_drawn(embedded: Program, option: str, value: str, says: str) -> None:
+    (embedded.folder / "a file").write_text("")
+    done = embedded.run("generate", "a small owl", "--select", "2", option, value)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Image" not in done.stdout
+
+
 def test_the_whole_way_in_the_terminal(embedded: Program) -> None:
     owl = "a small owl with big eyes, standing on a book"
     done = embedded.run("generate", owl, "--select", "2", "--out", "out")

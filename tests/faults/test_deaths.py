@@ -33,6 +33,20 @@ async def test_a_worker_killed_amid_images(start: Start, connect: Connect) -> No
     assert {image["job"]["attempts"] for image in (await client.request(request_id))["images"]} == {1}
 
 
+async def test_a_program_that_is_alone_waits_for_no_lease(tmp_path: Path, connect: Connect) -> None:
+    """Whoever restarts a killed one is the one to go on: nobody else can have its jobs."""
+    with running(tmp_path, {"LEASE_SECONDS": "300"}, served=False) as program:
+        client = connect(program)
+        request_id = await client.created("killed alone delay=2")
+        await client.follow(request_id, lambda event: event["name"] == "image:generating")
+        await asyncio.to_thread(program.kill_worker)
+        await asyncio.to_thread(program.start_again)
+        async with asyncio.timeout(60):
+            assert_whole(await client.follow(request_id, in_phase("AWAITING_SELECTION")))
+        images = (await client.request(request_id))["images"]
+        assert {(image["imageStatus"], image["job"]["attempts"]) for image in images} == {("COMPLETED", 1)}
+
+
 async def test_a_worker_killed_amid_a_model(start: Start, connect: Connect) -> None:
     program = start()
     client = connect(program)

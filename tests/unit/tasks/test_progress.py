@@ -134,10 +134,23 @@ def test_an_estimate_nears_95_and_stops_there(loop: FastLoop, journal: Journal):
     assert all(estimated for *_, estimated in journal.told)
 
 
+def test_what_is_left_is_little_once_the_mesh_is_there(loop: FastLoop, journal: Journal):
+    async def run() -> None:
+        progress = Progress(claimed(), 1)
+        async with progress.told(None):  # type: ignore[arg-type]
+            for stage in (ModelStage.DOWNLOADING, ModelStage.PREPARING, ModelStage.UPLOADING):
+                progress.set(stage)
+                await asyncio.sleep(2)
+
+    loop.run_until_complete(run())
+    check(journal.told)
+    assert [percent for _, percent, _, _ in journal.told] == [70, 80, 90]
+
+
 def test_stages_are_told_though_the_figure_stands(loop: FastLoop, journal: Journal):
     async def run() -> None:
         progress = Progress(claimed(), 1)
-        progress.set(ModelStage.GENERATING, 50)
+        progress.set(ModelStage.GENERATING, 95)
         async with progress.told(None):  # type: ignore[arg-type]
             for stage in (ModelStage.DOWNLOADING, ModelStage.PREPARING, ModelStage.UPLOADING):
                 await asyncio.sleep(7)
@@ -147,7 +160,7 @@ def test_stages_are_told_though_the_figure_stands(loop: FastLoop, journal: Journ
     loop.run_until_complete(run())
     check(journal.told)
     assert [(percent, stage) for _, percent, stage, _ in journal.told] == [
-        (50, stage) for stage in list(ModelStage)[1:]
+        (95, stage) for stage in list(ModelStage)[1:]
     ]
 
 

@@ -17,7 +17,7 @@ function tab(query: string, variables?: object) {
 
 /** The whole job, a tab each, in the order in which it is done. */
 export const examples = [
-  tab(create, { input: { prompt: "A sleeping fox on a flat stone", optimizePrompt: true } }),
+  tab(create, { input: { prompt: "A small owl with big eyes, standing on a book", optimizePrompt: true } }),
   tab(follow, { requestId, afterSequence: 0 }),
   tab(select, { input: { requestId, index: 0, sizeMm: 80 } }),
   tab(read, { requestId }),

@@ -9,7 +9,7 @@ import { StandIns } from "./StandIns";
 import { Troubles } from "./Troubles";
 
 const LONGEST = 2_000;
-const IDEAS = ["A sleeping fox on a flat stone", "A planter shaped like a hedgehog", "A lighthouse as a pen holder"];
+const IDEAS = ["A small owl with big eyes, standing on a book", "A chubby dragon", "A tall lighthouse"];
 
 export function Composer() {
   const [{ prompt, optimizePrompt }, setDraft] = useState(draft);

@@ -1,0 +1,44 @@
+"""Whose jobs are in hand where processes share a SQLite file: those of a killed one are due as soon as it is known."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import update
+
+from db.queues import JOBS
+from db.session import Database
+from events.clock import utc_now
+from events.status import JobStatus
+
+
+@asynccontextmanager
+async def present(database: Database) -> AsyncIterator[None]:
+    """Say that a process is there while the block runs. If no other is, the leases that there are end now.
+
+    The system keeps the lock of the file beside the database, and lets go of it whichever way a process ends. On a
+    server's database, processes cannot know of each other: there, leases end in their time.
+    """
+    if database.path is None:
+        yield
+        return
+    with database.path.with_name(f"{database.path.name}.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            await _end_leases(database)
+        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_SH)
+        yield
+
+
+async def _end_leases(database: Database) -> None:
+    now = utc_now()
+    async with database.transaction() as transaction:
+        for table in JOBS.values():
+            held = (table.c.status == JobStatus.RUNNING, table.c.lease_expires_at > now)
+            await transaction.execute(update(table).where(*held).values(lease_expires_at=now))
