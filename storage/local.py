@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -41,7 +42,7 @@ class LocalStorage:
 
     async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:  # noqa: ARG002  # goes by extension
         path = self._path(key)
-        if isinstance(source, Path) and not await threads.do(source.is_file):
+        if isinstance(source, Path) and not await asyncio.to_thread(source.is_file):
             raise FileNotFoundError(errno.ENOENT, "There is no such file to store", str(source))
         return await threads.run(lambda stop: self._put(key, path, source, stop), undo=lambda: self._delete(path))
 
@@ -53,12 +54,12 @@ class LocalStorage:
         path, found = await self.find(key)
         if found.st_size > limit:
             raise FileTooLarge(f"{key} has {found.st_size} bytes, more than {limit}")
-        return await threads.do(self._read, key, path)
+        return await asyncio.to_thread(self._read, key, path)
 
     async def find(self, key: str) -> tuple[Path, os.stat_result]:
         """Where the file is, and its size and time."""
         path = self._path(key)
-        return path, await threads.do(self._stat, key, path)
+        return path, await asyncio.to_thread(self._stat, key, path)
 
     async def url(self, key: str) -> str:
         return f"/files/{check_key(key)}"
@@ -68,13 +69,13 @@ class LocalStorage:
         return None
 
     async def delete(self, key: str) -> None:
-        await threads.do(self._delete, self._path(key))
+        await asyncio.to_thread(self._delete, self._path(key))
 
     async def delete_prefix(self, prefix: str) -> None:
-        await threads.do(self._delete_below, self._path(prefix.removesuffix("/")))
+        await asyncio.to_thread(self._delete_below, self._path(prefix.removesuffix("/")))
 
     async def check(self) -> None:
-        await threads.check(self._check)
+        await asyncio.to_thread(self._check)
 
     async def aclose(self) -> None:
         """Nothing is held open."""

@@ -11,6 +11,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from secrets import token_hex
@@ -29,6 +30,8 @@ from storage.keys import check_key
 from storage.protocol import AlreadyStored, FileTooLarge, NotStored, StorageUnavailable, Stored
 from storage.s3_errors import code_of, explain
 
+THREADS = 16
+CHECKS = 4
 PART_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 20
 URLS_KEPT = 10_000
@@ -57,6 +60,9 @@ class S3Storage:
         self._urls: dict[str, str] = {}
         self._urls_period = 0
         self._client = _make_client(bucket, endpoint_url)
+        # Of its own: where the bucket hangs, nobody else waits for a thread, nor who asks whether it does.
+        self._threads = ThreadPoolExecutor(THREADS, "s3")
+        self._checks = ThreadPoolExecutor(CHECKS, "s3-check")
         self._host = s3_urls.host_of(self._client.meta.endpoint_url)
         for operation in ("PutObject", "CompleteMultipartUpload"):
             self._client.meta.events.register(f"provide-client-params.s3.{operation}", self._refuse_overwriting)
@@ -67,6 +73,7 @@ class S3Storage:
         return await threads.run(
             lambda stop: self._explained(lambda: self._put(key, source, content_type, stop), key),
             undo=lambda: self._delete(key),
+            executor=self._threads,
         )
 
     @asynccontextmanager
@@ -76,7 +83,9 @@ class S3Storage:
         try:
             path = Path(folder.name) / Path(key).name
             await threads.run(
-                lambda stop: self._explained(lambda: self._download(key, path, stop), key), undo=lambda: None
+                lambda stop: self._explained(lambda: self._download(key, path, stop), key),
+                undo=lambda: None,
+                executor=self._threads,
             )
             yield path
         finally:
@@ -84,7 +93,7 @@ class S3Storage:
 
     async def read(self, key: str, limit: int) -> bytes:
         check_key(key)
-        return await threads.do(self._explained, lambda: self._read(key, limit), key)
+        return await self._run(lambda: self._read(key, limit), key)
 
     async def url(self, key: str) -> str:
         """A presigned URL is good for an hour at least, and the same for a quarter of one, for browsers' caches."""
@@ -108,25 +117,25 @@ class S3Storage:
 
     async def delete(self, key: str) -> None:
         check_key(key)
-        await threads.do(self._explained, lambda: self._delete(key), key)
+        await self._run(lambda: self._delete(key), key)
 
     async def delete_prefix(self, prefix: str) -> None:
         folder = check_key(prefix.removesuffix("/")) + "/"
         # The uploads first: one that ends meanwhile is a file that is found then.
-        await threads.do(self._explained, lambda: self._abort_below(folder), folder)
-        await threads.do(self._explained, lambda: self._delete_below(folder), folder)
+        await self._run(lambda: self._abort_below(folder), folder)
+        await self._run(lambda: self._delete_below(folder), folder)
 
     async def check(self) -> None:
-        await threads.check(self._explained, self._list_one, "")
+        await self._run(self._list_one, "", self._checks)
 
     async def check_cors(self, origins: Sequence[str]) -> tuple[str, ...]:
         """The origins whose pages could not load the files; `s3_cors.rule` has the rule that would let them."""
         rules = None
         if self._base_url is None:
-            rules = await threads.do(self._explained, lambda: s3_cors.rules(self._client, self._bucket), "")
+            rules = await self._run(lambda: s3_cors.rules(self._client, self._bucket), "")
         if rules is not None:
             return tuple(origin for origin in origins if not s3_cors.allows(rules, origin))
-        stored = await threads.do(self._explained, self._one_key, "")
+        stored = await self._run(self._one_key, "")
         url = await self.url(stored or "requests/cors-check")
         setting = "S3_PUBLIC_URL" if self._base_url is not None else "S3_ENDPOINT_URL"
         return tuple(
@@ -135,6 +144,9 @@ class S3Storage:
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._client.close)
+
+    async def _run(self, work: Callable[[], T], key: str, executor: Executor | None = None) -> T:
+        return await asyncio.get_running_loop().run_in_executor(executor or self._threads, self._explained, work, key)
 
     def _put(self, key: str, source: Path | bytes, content_type: str, stop: Event) -> Stored:
         byte_size, sha256 = _measure(source, stop)
@@ -287,7 +299,7 @@ def _config(endpoint_url: str | None) -> Config:
         read_timeout=20,
         retries={"mode": "standard", "total_max_attempts": 3},
         # Each of the threads may send two parts at once.
-        max_pool_connections=2 * threads.COUNT,
+        max_pool_connections=2 * THREADS,
         signature_version="s3v4",
         s3={"addressing_style": "path" if endpoint_url else "auto"},
         # The newer checksums are refused by many services that are not Amazon's.
