@@ -196,8 +196,8 @@ _INSERTS = {table: Prepared(insert(table)) for table in (generation_requests, ge
 
 async def _free_places(transaction: Transaction, user_ids: Collection[str], limit: int) -> dict[str, int]:
     """Lock users, and count how many requests each may still have under way. Left out is who is locked, or new."""
-    locked = list(
-        await transaction.scalars(select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True))
+    locked = await transaction.scalars(
+        select(users.c.id).where(users.c.id.in_(user_ids)).with_for_update(skip_locked=True)
     )
     counted = await transaction.execute(
         select(generation_requests.c.user_id, func.count())

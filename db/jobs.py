@@ -391,10 +391,8 @@ async def _mark_sent(
     if not ids:
         return []
     async with database.transaction() as transaction:
-        found = list(
-            await transaction.scalars(
-                select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
-            )
+        found = await transaction.scalars(
+            select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
         )
         if found:
             await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))

@@ -105,9 +105,9 @@ class Transaction:
         """The first column of the first row, or None."""
         return (await self.execute(statement)).scalar()
 
-    async def scalars(self, statement: Executable) -> Sequence[Any]:
+    async def scalars(self, statement: Executable) -> list[Any]:
         """The first column of all rows."""
-        return (await self.execute(statement)).scalars().all()
+        return list((await self.execute(statement)).scalars())
 
     async def flush(self) -> None:
         if self._unsent:

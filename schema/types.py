@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self, TypeVar
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from db import records
 from db.log import read_events
@@ -21,6 +22,7 @@ from schema.scalars import BigInt
 if TYPE_CHECKING:
     from schema.events import RequestEvent
 
+R = TypeVar("R")
 EVENTS_LIMIT = 500
 
 
@@ -309,23 +311,21 @@ class Queue:
 
 async def request_of(info: Info, request_id: str) -> GenerationRequest:
     """What a row that was read belongs to, as it is now; raises NOT_FOUND if it was deleted since."""
-    request = await info.context.loaders.request.load(request_id)
-    if request is None:
-        raise gone("request")
-    return GenerationRequest.of(request)
+    return GenerationRequest.of(await _there(info.context.loaders.request, request_id, "request"))
 
 
 async def image_of(info: Info, image_id: str) -> GeneratedImage:
     """As `request_of`."""
-    image = await info.context.loaders.image.load(image_id)
-    if image is None:
-        raise gone("image")
-    return GeneratedImage.of(image)
+    return GeneratedImage.of(await _there(info.context.loaders.image, image_id, "image"))
 
 
 async def model_of(info: Info, model_id: str) -> Model:
     """As `request_of`."""
-    model = await info.context.loaders.model.load(model_id)
-    if model is None:
-        raise gone("model")
-    return Model.of(model)
+    return Model.of(await _there(info.context.loaders.model, model_id, "model"))
+
+
+async def _there(loader: DataLoader[str, R | None], row_id: str, what: str) -> R:
+    found = await loader.load(row_id)
+    if found is None:
+        raise gone(what)
+    return found

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from db import creation
 from db.creation import Claiming, Created, NewRequest
 from db.images import ImageClaim
-from db.jobs import Terms
 from db.queues import IMAGES
 from tasks import images
 from tasks.actors import generate_image
@@ -33,7 +32,7 @@ class EagerStart:
     async def create_together(self, news: Sequence[NewRequest]) -> Mapping[int, Created]:
         context, settings = self._context, self._context.settings
         taken = await self._take_places(news)
-        claiming = Claiming(taken, Terms(settings.lease_seconds, settings.image_timeout_seconds))
+        claiming = Claiming(taken, context.image_terms)
         try:
             created, claims = await creation.create_together(
                 context.database, news, settings.max_active_requests, settings.max_attempts, claiming
