@@ -9,11 +9,10 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from io import FileIO
 from pathlib import Path
-from secrets import token_hex
+from random import getrandbits
 from threading import Event
 
 from storage import threads
@@ -85,25 +84,37 @@ class LocalStorage:
 
     def _put(self, key: str, path: Path, source: Path | bytes, stop: Event) -> Stored:
         with self._explained():
-            self._make_folder(self._incoming)
-            incoming = self._incoming / token_hex(16)
-            try:
-                with incoming.open("xb", buffering=0) as file:
-                    byte_size, sha256 = _write(file, source, stop)
-                    changed = self._settle(key, incoming, path)
-                    try:
-                        # Once it has its name: most file systems then write all that is new in one go.
-                        os.fsync(file.fileno())
-                    except OSError:
-                        with suppress(StorageUnavailable):
-                            self._delete(path)
-                        raise
-            finally:
-                incoming.unlink(missing_ok=True)
+            with self._new_file() as (incoming, descriptor):
+                byte_size, sha256 = _write(descriptor, source, stop)
+                changed = self._settle(key, incoming, path)
+                try:
+                    # Once it has its name: most file systems then write all that is new in one go.
+                    os.fsync(descriptor)
+                except OSError:
+                    with suppress(StorageUnavailable):
+                        self._delete(path)
+                    raise
             for folder in changed:
                 with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
                     _sync_folder(folder)
         return Stored(key, byte_size, sha256)
+
+    @contextmanager
+    def _new_file(self) -> Iterator[tuple[Path, int]]:
+        """A file among those under way, and its descriptor; it has no name there afterwards.
+
+        This, and what goes on within, makes few system calls: at each, a thread gives the interpreter away.
+        """
+        self._make_folder(self._incoming)
+        incoming = self._incoming / f"{getrandbits(128):032x}"
+        descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            try:
+                yield incoming, descriptor
+            finally:
+                os.close(descriptor)
+        finally:
+            incoming.unlink(missing_ok=True)
 
     def _settle(self, key: str, incoming: Path, path: Path) -> list[Path]:
         """Give the file its name; returns the folders that must be synced for it to outlive a power cut."""
@@ -129,8 +140,11 @@ class LocalStorage:
             try:
                 found = os.lstat(way)
             except FileNotFoundError:
-                self._root.mkdir(parents=True, exist_ok=True)
-                Path(way).mkdir(exist_ok=True)
+                try:
+                    Path(way).mkdir(exist_ok=True)
+                except FileNotFoundError:
+                    self._root.mkdir(parents=True, exist_ok=True)
+                    Path(way).mkdir(exist_ok=True)
                 changed.append(Path(way).parent)
             else:
                 if not stat.S_ISDIR(found.st_mode):
@@ -200,13 +214,9 @@ class LocalStorage:
         with self._explained():
             self._make_folder(self._incoming)
             self._sweep_incoming()
-            probe = self._incoming / token_hex(16)
-            try:
-                with probe.open("xb", buffering=0) as file:
-                    _write(file, b"\0" * 4096, Event())
-                    os.fsync(file.fileno())
-            finally:
-                probe.unlink(missing_ok=True)
+            with self._new_file() as (_, descriptor):
+                _write(descriptor, b"\0" * 4096, Event())
+                os.fsync(descriptor)
 
     def _sweep_incoming(self) -> None:
         """Remove what a killed process has left."""
@@ -236,7 +246,7 @@ def _advice(root: Path, error: OSError) -> str:
     return f"STORAGE_DIR: {root} cannot be used: {error.strerror or error}; mend what it lies in, or set another folder"
 
 
-def _write(file: FileIO, source: Path | bytes, stop: Event) -> tuple[int, str]:
+def _write(descriptor: int, source: Path | bytes, stop: Event) -> tuple[int, str]:
     """Write a file; returns its size in bytes and its SHA-256."""
     digest = hashlib.sha256()
     byte_size = 0
@@ -244,14 +254,14 @@ def _write(file: FileIO, source: Path | bytes, stop: Event) -> tuple[int, str]:
         if stop.is_set():
             raise threads.Stopped
         digest.update(chunk)
-        byte_size += _write_all(file.write, chunk)
+        byte_size += _write_all(descriptor, chunk)
     return byte_size, digest.hexdigest()
 
 
-def _write_all(write: Callable[[memoryview], int | None], chunk: bytes) -> int:
+def _write_all(descriptor: int, chunk: bytes) -> int:
     rest = memoryview(chunk)
     while rest:
-        rest = rest[write(rest) or 0 :]
+        rest = rest[os.write(descriptor, rest) :]
     return len(chunk)
 
 

@@ -103,7 +103,7 @@ async def test_a_folder_that_may_not_be_written(tmp_path, monkeypatch, number):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(local_module.Path, "open", refuse)
+    monkeypatch.setattr(local_module.os, "open", refuse)
     for action in (storage.check(), storage.put(KEY, b"x", "image/png")):
         with pytest.raises(StorageUnavailable, match=r"STORAGE_DIR: .*files may not be written; give"):
             await action
@@ -116,6 +116,17 @@ async def test_a_file_where_the_folder_should_be(tmp_path):
         for action in (storage.check(), storage.put(KEY, b"x", "image/png")):
             with pytest.raises(StorageUnavailable, match=r"STORAGE_DIR: .*is no folder; move it, or set another"):
                 await action
+
+
+async def test_a_link_where_new_files_are_written(tmp_path):
+    (tmp_path / "files").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "files" / ".incoming").symlink_to(tmp_path / "elsewhere")
+    storage = LocalStorage(tmp_path / "files")
+    for action in (storage.check(), storage.put(KEY, b"x", "image/png")):
+        with pytest.raises(StorageUnavailable, match="is no folder"):
+            await action
+    assert files_below(tmp_path / "elsewhere") == []
 
 
 async def test_a_file_where_a_folder_of_the_key_should_be(tmp_path):
