@@ -180,6 +180,7 @@ class MariaDB(Server):
         self._options = options
         self._numbers = itertools.count(1)
         shutil.copytree(_mariadb_data(), self.folder / "data")
+        (self.folder / "tmp").mkdir()
         (self.folder / "init.sql").write_text(
             f"CREATE USER IF NOT EXISTS '{self.user}'@'127.0.0.1' IDENTIFIED BY '{self.password}';\n"
             f"GRANT ALL ON *.* TO '{self.user}'@'127.0.0.1' WITH GRANT OPTION;\n"
@@ -191,6 +192,8 @@ class MariaDB(Server):
             "--no-defaults",
             *_as_user(),
             f"--datadir={self.folder / 'data'}",
+            # A server that starts removes the temporary tables in its tmpdir, also those of another server that runs.
+            f"--tmpdir={self.folder / 'tmp'}",
             f"--socket={self.folder / 'm.sock'}",
             f"--pid-file={self.folder / 'm.pid'}",
             f"--init-file={self.folder / 'init.sql'}",
@@ -247,21 +250,27 @@ def _mariadb_data() -> Path:
     install = require("mariadb-install-db")
     folder = Path(tempfile.mkdtemp(prefix="maquette-mariadb-data-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    subprocess.run(
+    (folder / "tmp").mkdir()
+    installed = subprocess.run(
         [
             install,
             "--no-defaults",
             *_as_user(),
-            f"--datadir={folder}",
+            f"--datadir={folder / 'data'}",
+            f"--tmpdir={folder / 'tmp'}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--innodb-log-file-size=64M",
         ],
-        check=True,
-        capture_output=True,
+        check=False,  # what it said is told below
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         timeout=START_SECONDS,
     )
-    return folder
+    if installed.returncode:
+        raise RuntimeError(f"mariadb-install-db exited with {installed.returncode} and said:\n{installed.stdout}")
+    return folder / "data"
 
 
 def _as_user() -> list[str]:
