@@ -22,14 +22,16 @@ SLICE = 20
 """So many members are written to before others have their turn: an API call waits for no more at a time."""
 COURTESY_SECONDS = 0.03
 """So long the members of a feed may wait for calls, for each batch of events."""
-REST = 2
+REST = 5
 """A feed rests for so many times as long as it wrote a batch: more gathers meanwhile that is written at one go."""
 REST_SECONDS = 0.2
-"""It rests for so long at most: the time of writing is also that of whatever else the loop has to do."""
-IN_A_ROW = 4
-"""When events have had to wait for so many rests in a row, it rests within the batches: clients keep up more easily."""
-STRIDE = 200
-"""It then pauses when it has written to so many members."""
+"""It rests for so long at most. It is quiet when it has had nothing to write for so long after a rest."""
+IN_A_ROW = 3
+"""Once more events than these have come and it was not quiet between, it rests within the batches: who reads for many
+members has less to read at a time.
+"""
+STRIDE = 100
+"""It then takes a part of its rest whenever it has written to so many members; a multiple of SLICE."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
 
@@ -168,31 +170,32 @@ class Feed:
         """Write all that waits, and what comes meanwhile, to every member; calls go first."""
         loop = asyncio.get_running_loop()
         while self._waiting:
-            rest = self._rested_at - loop.time()
-            self._in_a_row = self._in_a_row + 1 if rest > 0 else 0
-            if 0 < self._in_a_row <= IN_A_ROW:
-                await asyncio.sleep(rest)
+            left = self._rested_at - loop.time()
+            if left > 0:
+                await asyncio.sleep(left)
+            elif left < -REST_SECONDS:
+                self._in_a_row = 0
             batch = Batch(tuple(self._waiting))
+            self._in_a_row += len(batch.told)
             self._waiting.clear()
             self.cursor = batch.last
             resumed_at = loop.time()
             until = resumed_at + COURTESY_SECONDS
-            writing, pause_left = 0.0, REST_SECONDS
+            writing = rested = 0.0
             for count, member in enumerate(tuple(self._live), start=1):
                 if member in self._live:
                     member.take(batch)
                 if not count % SLICE:
+                    writing += loop.time() - resumed_at
                     await self._calls.give_way(until)
-                if not count % STRIDE:
-                    stride = loop.time() - resumed_at
-                    writing += stride
-                    if self._in_a_row >= IN_A_ROW:
-                        pause = min(REST * stride, pause_left)
-                        pause_left -= pause
-                        await asyncio.sleep(pause)
+                    if self._in_a_row > IN_A_ROW and not count % STRIDE:
+                        rest = min(REST * writing, REST_SECONDS) - rested
+                        rested += rest
+                        until += rest
+                        await asyncio.sleep(rest)
                     resumed_at = loop.time()
             writing += loop.time() - resumed_at
-            self._rested_at = loop.time() + min(REST * writing, REST_SECONDS)
+            self._rested_at = loop.time() + min(REST * writing, REST_SECONDS) - rested
         self._passing = None
 
 

@@ -145,10 +145,11 @@ def test_every_member_is_given_every_event_once_and_in_order(script: list[tuple[
         await settle()
         world.hub.show_request_heads({REQUEST: Head(len(world.rows), BEGINNING)})
         await settle()
-        for reader in readers:
-            assert reader.task.done()
-            assert reader.seen == list(range(reader.after + 1, len(world.rows) + 1))
-            assert reader.ended == []
+        assert all(reader.task.done() for reader in readers)
+        # The feed may rest before the last of it.
+        whole = [list(range(reader.after + 1, len(world.rows) + 1)) for reader in readers]
+        await until(lambda: [reader.seen for reader in readers] == whole)
+        assert all(reader.ended == [] for reader in readers)
         for reader in left:
             assert reader.seen == list(range(reader.after + 1, reader.after + 1 + len(reader.seen))), "whole so far"
         world.hub.end_request(REQUEST)
@@ -171,7 +172,7 @@ async def test_an_event_is_told_and_framed_once_for_all():
     for _ in range(3):
         world.write()
         world.hub.publish(world.under_way.pop())
-    await settle()
+    await until(lambda: all(reader.cursor == 4 for reader in readers))
     assert world.told == [2, 3, 4]
     assert {reader.text for reader in readers} == {b"2\n3\n4\n"}
     for reader in readers:
@@ -208,9 +209,10 @@ async def test_who_calls_the_api_is_answered_before_the_rest_is_written_to():
 
 
 async def test_a_burst_is_spread_and_what_gathers_meanwhile_is_written_at_one_go(monkeypatch: pytest.MonkeyPatch):
-    # Long rests, so that nothing hangs on a busy machine's pace.
-    monkeypatch.setattr(feed_module, "REST", 6)
-    monkeypatch.setattr(feed_module, "REST_SECONDS", 60)
+    # Long rests, so that nothing hangs on a busy machine's pace, each cut short by a little.
+    seconds = 0.3
+    monkeypatch.setattr(feed_module, "REST", 7)
+    monkeypatch.setattr(feed_module, "REST_SECONDS", seconds)
 
     def has_seen(reader: Reader, number: int) -> bool:
         return reader.cursor == number
@@ -240,7 +242,42 @@ async def test_a_burst_is_spread_and_what_gathers_meanwhile_is_written_at_one_go
     last = IN_A_ROW + 3
     await until(lambda: all(reader.seen == list(range(1, last + 1)) for reader in readers))
     assert batches == [*((number, number) for number in range(1, IN_A_ROW + 1)), gathered, (last, last)]
-    assert loop.time() - begun_at >= 2 * 6 * 0.05, "two batches with a pause in each"
+    assert loop.time() - begun_at >= 2.8 * seconds, "a rest, and two batches with a pause in each"
+    for reader in readers:
+        reader.leave()
+
+
+async def test_events_that_come_closely_are_spread_and_one_after_a_quiet_while_is_not(monkeypatch: pytest.MonkeyPatch):
+    seconds = 0.5
+    monkeypatch.setattr(feed_module, "REST", 20)
+    monkeypatch.setattr(feed_module, "REST_SECONDS", seconds)
+    world, loop = World(), asyncio.get_running_loop()
+    begun, ended = list[float](), list[float]()
+
+    class First(Reader):
+        def take(self, batch: Batch) -> None:
+            begun.append(loop.time())
+            time.sleep(0.05)  # it is the loop that is kept busy
+            super().take(batch)
+
+    class Last(Reader):
+        def take(self, batch: Batch) -> None:
+            ended.append(loop.time())
+            super().take(batch)
+
+    readers = [First(world, 0), *(Reader(world, 0) for _ in range(STRIDE)), last := Last(world, 0)]
+    await settle()
+    for count in (1, IN_A_ROW, 1):
+        for _ in range(count):
+            world.write()
+            world.hub.publish(world.under_way.pop())
+            await settle()
+        await until(lambda: last.seen == [row.sequence for row in world.rows])
+        if count == IN_A_ROW:
+            await asyncio.sleep(2.5 * seconds)
+    alone, close, late = (end - begin for begin, end in zip(begun, ended, strict=True))
+    assert close >= 0.95 * seconds
+    assert max(alone, late) < 0.8 * seconds
     for reader in readers:
         reader.leave()
 
