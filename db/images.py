@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,7 +12,8 @@ from sqlalchemy import bindparam, case, select, update
 
 from db.jobs import NOT_SUBMITTED, Lease, LeaseLost, Terms, columns_to_take, end, lock_request_of, take
 from db.log import Entry, append, append_all, lock_request_of_job, task_updated
-from db.records import Image, Request, RequestHead, columns_of, encode_failure
+from db.queries import image_in
+from db.records import ImageWithJob, Request, RequestHead, encode_failure
 from db.refusal import Refusal, Refused
 from db.requests import ACTIVE, check_quota, owned, settled
 from db.session import Database, Transaction
@@ -23,8 +24,6 @@ from events.clock import utc_now
 from events.outcome import Failure
 from events.status import IMAGE_MOVES, ImageStatus, JobStatus, RequestStatus, check_move
 from events.types import EventData, ImageCompleted, ImageFailed, ImageGenerating
-
-IMAGE_COLUMNS = columns_of(Image, generated_images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +183,15 @@ async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:
         await _tell(transaction, {request.id: request}, told)
 
 
-async def retry(database: Database, user_id: str, image_id: str, limit: int) -> tuple[Image, str]:
-    """Draw a failed image again; returns it with the id of the job to send. Raises `Refused`."""
+async def retry(database: Database, user_id: str, image_id: str, limit: int) -> ImageWithJob:
+    """Draw a failed image again; returns it with the job to send. Raises `Refused`."""
     now, jobs = utc_now(), image_generation_jobs
     async with database.transaction() as transaction:
-        request, image = await _failed(transaction, user_id, image_id, limit)
+        request = await _request_of_failed(transaction, user_id, image_id, limit)
         _move(transaction, [image_id], ImageStatus.FAILED, ImageStatus.PENDING, failure=None)
-        job_id: str = await transaction.scalar(select(jobs.c.id).where(jobs.c.image_id == image_id))
         await transaction.execute(
             update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.status == JobStatus.FAILED)
+            .where(jobs.c.image_id == image_id, jobs.c.status == JobStatus.FAILED)
             .values(
                 status=JobStatus.PENDING,
                 attempts=0,
@@ -208,11 +206,11 @@ async def retry(database: Database, user_id: str, image_id: str, limit: int) -> 
         if request.status in (RequestStatus.IMAGE_COMPLETED, RequestStatus.IMAGE_FAILED):
             pending = RequestStatus.IMAGE_PENDING
             append(transaction, request, task_updated(pending), status=pending)
-    return replace(image, status=ImageStatus.PENDING, failure=None), job_id
+        return await image_in(transaction, image_id)
 
 
-async def _failed(transaction: Transaction, user_id: str, image_id: str, limit: int) -> tuple[Request, Image]:
-    """An image that may be tried again, with its request, locked. Raises `Refused`."""
+async def _request_of_failed(transaction: Transaction, user_id: str, image_id: str, limit: int) -> Request:
+    """The request of an image that may be tried again, locked. Raises `Refused`."""
     not_found = Refused(Refusal.NOT_FOUND, "There is no such image.", ("input", "imageId"))
     of_image = generated_images.c.id == image_id
     request_id = await transaction.scalar(select(generated_images.c.request_id).where(of_image))
@@ -226,14 +224,14 @@ async def _failed(transaction: Transaction, user_id: str, image_id: str, limit: 
         raise Refused(Refusal.REQUEST_CANCELLED, "The request is cancelled. Create a new one.", ("input", "imageId"))
     if request.status not in ACTIVE:
         await check_quota(transaction, user_id, limit)
-    image = Image(*(await transaction.execute(select(*IMAGE_COLUMNS).where(of_image))).one())
-    if image.status is not ImageStatus.FAILED:
+    status = await transaction.scalar(select(generated_images.c.status).where(of_image))
+    if status is not ImageStatus.FAILED:
         raise Refused(
             Refusal.IMAGE_NOT_FAILED,
-            f"Only a failed image is generated again, and this one is {image.status}.",
+            f"Only a failed image is generated again, and this one is {status}.",
             ("input", "imageId"),
         )
-    return request, image
+    return request
 
 
 def _move(

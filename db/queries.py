@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, func, select
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, func, select
 
-from db.images import IMAGE_COLUMNS
 from db.log import REQUEST_COLUMNS
 from db.models import MODEL_COLUMNS
-from db.records import Image, Job, Model, ModelFile, Request, columns_of
+from db.records import Image, ImageWithJob, Job, Model, ModelFile, Request, columns_of
 from db.requests import ACTIVE
-from db.session import Database
+from db.session import Database, Transaction
 from db.statements import Prepared
 from db.tables import (
     generated_images,
@@ -29,6 +28,7 @@ from events.outcome import ModelFormat
 from events.status import RequestStatus
 
 R = TypeVar("R")
+IMAGE_COLUMNS = columns_of(Image, generated_images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +51,49 @@ class Window:
 
 
 async def requests_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Request]:
-    return {row[0]: Request(*row) for row in await _rows(database, REQUEST_COLUMNS, generation_requests.c.id, ids)}
+    rows = await _rows(database, _by(generation_requests.c.id, *REQUEST_COLUMNS), ids)
+    return {row[0]: Request(*row) for row in rows}
 
 
-async def images_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Image]:
-    return {row[0]: Image(*row) for row in await _rows(database, IMAGE_COLUMNS, generated_images.c.id, ids)}
+async def images_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, ImageWithJob]:
+    return {image.id: image for image in await _images(database, generated_images.c.id, ids)}
+
+
+async def image_in(transaction: Transaction, image_id: str) -> ImageWithJob:
+    """An image, which is there, as a transaction has it."""
+    [row] = await transaction.read(_images_by(generated_images.c.id).bind({"ids": [image_id]}))
+    return _image(row)
 
 
 async def models_by_id(database: Database, ids: Sequence[str]) -> Mapping[str, Model]:
-    return {row[0]: Model(*row) for row in await _rows(database, MODEL_COLUMNS, models.c.id, ids)}
+    return {row[0]: Model(*row) for row in await _rows(database, _by(models.c.id, *MODEL_COLUMNS), ids)}
 
 
-async def images_of_requests(database: Database, ids: Sequence[str]) -> Mapping[str, list[Image]]:
+async def images_of_requests(database: Database, ids: Sequence[str]) -> Mapping[str, list[ImageWithJob]]:
     """By index."""
-    rows = await _rows(database, IMAGE_COLUMNS, generated_images.c.request_id, ids)
-    images = _grouped((Image(*row) for row in rows), lambda image: image.request_id)
+    images = _grouped(await _images(database, generated_images.c.request_id, ids), lambda image: image.request_id)
     return {request_id: sorted(group, key=lambda image: image.index) for request_id, group in images.items()}
 
 
 async def models_of_requests(database: Database, ids: Sequence[str]) -> Mapping[str, list[Model]]:
     """Newest first."""
-    rows = await _rows(database, MODEL_COLUMNS, models.c.request_id, ids)
+    rows = await _rows(database, _by(models.c.request_id, *MODEL_COLUMNS), ids)
     found = _grouped((Model(*row) for row in rows), lambda model: model.request_id)
     return {key: sorted(group, key=lambda model: model.id, reverse=True) for key, group in found.items()}
 
 
 async def files_of_models(database: Database, ids: Sequence[str]) -> Mapping[str, list[ModelFile]]:
     """In the order of their formats."""
-    rows = await _rows(database, columns_of(ModelFile, model_files), model_files.c.model_id, ids)
+    rows = await _rows(database, _by(model_files.c.model_id, *columns_of(ModelFile, model_files)), ids)
     files = _grouped((ModelFile(*row) for row in rows), lambda file: file.model_id)
     order = list(ModelFormat)
     return {key: sorted(group, key=lambda file: order.index(file.format)) for key, group in files.items()}
 
 
-async def jobs_of_images(database: Database, ids: Sequence[str]) -> Mapping[str, Job]:
-    return await _jobs(database, image_generation_jobs, image_generation_jobs.c.image_id, ids)
-
-
 async def jobs_of_models(database: Database, ids: Sequence[str]) -> Mapping[str, Job]:
-    return await _jobs(database, model_generation_jobs, model_generation_jobs.c.model_id, ids)
+    subject = model_generation_jobs.c.model_id
+    rows = await _rows(database, _by(subject, subject, *columns_of(Job, model_generation_jobs)), ids)
+    return {row[0]: Job(*row[1:]) for row in rows}
 
 
 async def page_of_requests(
@@ -131,17 +135,35 @@ def _mine(user_id: str, statuses: Sequence[RequestStatus] | None) -> list[Column
 
 
 @cache
-def _rows_by(key: Column[Any], *columns: Column[Any]) -> Prepared:
-    return Prepared(select(*columns).where(key.in_(bindparam("ids", expanding=True))))
+def _by(key: Column[Any], *columns: Column[Any]) -> Prepared:
+    return _with_key_in_ids(select(*columns), key)
 
 
-async def _rows(
-    database: Database, columns: Sequence[Column[Any]], key: Column[Any], ids: Sequence[str]
-) -> Sequence[Any]:
+@cache
+def _images_by(key: Column[Any]) -> Prepared:
+    # With their jobs: who asks how pictures come along wants both, and a second read is one more round trip.
+    columns = *IMAGE_COLUMNS, *columns_of(Job, image_generation_jobs)
+    return _with_key_in_ids(select(*columns).join_from(generated_images, image_generation_jobs), key)
+
+
+def _with_key_in_ids(query: Select[Any], key: Column[Any]) -> Prepared:
+    return Prepared(query.where(key.in_(bindparam("ids", expanding=True))))
+
+
+async def _images(database: Database, key: Column[Any], ids: Sequence[str]) -> list[ImageWithJob]:
+    return [_image(row) for row in await _rows(database, _images_by(key), ids)]
+
+
+def _image(row: Sequence[Any]) -> ImageWithJob:
+    width = len(IMAGE_COLUMNS)
+    return ImageWithJob(*(*row[:width], Job(*row[width:])))
+
+
+async def _rows(database: Database, query: Prepared, ids: Sequence[str]) -> Sequence[Any]:
     wanted = list(dict.fromkeys(ids))
     # What is prepared is kept for each number of ids; so these are few.
     wanted += wanted[-1:] * ((1 << (len(wanted) - 1).bit_length()) - len(wanted))
-    return await database.read(_rows_by(key, *columns).bind({"ids": wanted}))
+    return await database.read(query.bind({"ids": wanted}))
 
 
 def _grouped(records: Iterable[R], key: Callable[[R], str]) -> Mapping[str, list[R]]:
@@ -149,11 +171,6 @@ def _grouped(records: Iterable[R], key: Callable[[R], str]) -> Mapping[str, list
     for record in records:
         groups[key(record)].append(record)
     return groups
-
-
-async def _jobs(database: Database, table: Table, subject: Any, ids: Sequence[str]) -> Mapping[str, Job]:
-    rows = await _rows(database, [subject, *columns_of(Job, table)], subject, ids)
-    return {row[0]: Job(*row[1:]) for row in rows}
 
 
 async def _page(

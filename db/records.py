@@ -1,4 +1,4 @@
-"""Rows as values. The fields of a record are columns of its table, in any order."""
+"""Rows as values. The fields of a record, but for `ImageWithJob`, are columns of its table, in any order."""
 
 from __future__ import annotations
 
@@ -90,6 +90,13 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWithJob(Image):
+    """An image and the work on it: rows of two tables."""
+
+    job: Job
 
 
 def columns_of(record: type, table: Table) -> list[Column[Any]]:

@@ -51,6 +51,5 @@ def make_loaders(database: Database) -> Loaders:
         images=_many(database, queries.images_of_requests),
         models=_many(database, queries.models_of_requests),
         files=_many(database, queries.files_of_models),
-        image_job=_one(database, queries.jobs_of_images),
         model_job=_one(database, queries.jobs_of_models),
     )

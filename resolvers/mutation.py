@@ -114,12 +114,12 @@ class Mutation:
     ) -> RetryImagePayload:
         context = info.context
         try:
-            image, job = await images.retry(
+            image = await images.retry(
                 context.database, context.caller.user_id, input.image_id, context.active_request_limit
             )
         except Refused as refused:
             return RetryImagePayload(user_errors=[UserError.of(refused)])
-        context.resources.sender.send([generate_image.message(job)])
+        context.resources.sender.send([generate_image.message(image.job.id)])
         return RetryImagePayload(image=GeneratedImage.of(image))
 
     @strawberry.mutation(description="Stops what is under way; what is completed stays.")

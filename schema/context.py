@@ -10,7 +10,7 @@ from typing import TypeAlias
 import strawberry
 from strawberry.dataloader import DataLoader
 
-from db.records import Image, Job, Model, ModelFile, Request
+from db.records import ImageWithJob, Job, Model, ModelFile, Request
 from db.session import Database
 
 
@@ -28,12 +28,11 @@ class Loaders:
     """Rows by ids, gathered from all fields that ask at once. Nothing is kept: a subscription must not see old rows."""
 
     request: DataLoader[str, Request | None]
-    image: DataLoader[str, Image | None]
+    image: DataLoader[str, ImageWithJob | None]
     model: DataLoader[str, Model | None]
-    images: DataLoader[str, list[Image]]
+    images: DataLoader[str, list[ImageWithJob]]
     models: DataLoader[str, list[Model]]
     files: DataLoader[str, list[ModelFile]]
-    image_job: DataLoader[str, Job]
     model_job: DataLoader[str, Job]
 
 

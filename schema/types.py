@@ -81,7 +81,7 @@ class Job:
 
 @strawberry.type(description="One of the four candidate images of a request.")
 class GeneratedImage(Node):
-    record: strawberry.Private[records.Image]
+    record: strawberry.Private[records.ImageWithJob]
     index: int = strawberry.field(description="0 to 3.")
     prompt: str = strawberry.field(description="What the image provider is given for this one.")
     image_status: ImageStatus = strawberry.field(description="Where it stands.")
@@ -89,7 +89,7 @@ class GeneratedImage(Node):
     completed_at: datetime | None = strawberry.field(description="When it was completed.")
 
     @classmethod
-    def of(cls, image: records.Image) -> Self:
+    def of(cls, image: records.ImageWithJob) -> Self:
         return cls(
             record=image,
             id=strawberry.ID(image.id),
@@ -105,8 +105,8 @@ class GeneratedImage(Node):
         return await info.context.url_of(self.record.key) if self.record.key else None
 
     @strawberry.field(description="The work on it.")
-    async def job(self, info: Info) -> Job:
-        return Job.of(await info.context.loaders.image_job.load(self.record.id))
+    def job(self) -> Job:
+        return Job.of(self.record.job)
 
 
 @strawberry.type(description="A file of a completed model.")

@@ -75,8 +75,8 @@ class Bench:
             image_id = await connection.scalar(
                 select(generated_images.c.id).where(generated_images.c.request_id == request_id)
             )
-        _, job_id = await images.retry(self.database, "ada", str(image_id), 0)
-        self.resources.sender.send([generate_image.message(job_id)])
+        image = await images.retry(self.database, "ada", str(image_id), 0)
+        self.resources.sender.send([generate_image.message(image.job.id)])
 
     async def _created(self, prompt: str) -> tuple[Request, list[str]]:
         new = NewRequest("ada", prompt, False, None, prompt, (prompt,))

@@ -13,7 +13,7 @@ from db.session import Database
 from resolvers.documents import read
 from resolvers.loaders import make_loaders
 from tests.operations import ask, data
-from tests.rows import create, finished, opened
+from tests.rows import drawn, finished, opened, select_image
 from tests.servers import MariaDB
 
 
@@ -144,16 +144,17 @@ async def test_an_internal_error_shows_an_id_and_the_log_the_rest(
 async def test_what_is_deleted_while_it_is_read_is_no_internal_error(
     on_sqlite: Database, context_for: Any, monkeypatch: pytest.MonkeyPatch
 ):
-    request_id, _ = await create(on_sqlite)
+    request_id = await drawn(on_sqlite)
+    await select_image(on_sqlite, request_id)
     context = context_for(on_sqlite)
 
     async def nothing(*_: object) -> dict[str, object]:
         return {}
 
-    # As if the request was deleted when its images had been read.
-    monkeypatch.setattr("resolvers.loaders.queries.jobs_of_images", nothing)
+    # As if the request was deleted when its models had been read.
+    monkeypatch.setattr("resolvers.loaders.queries.jobs_of_models", nothing)
     context.loaders = make_loaders(on_sqlite)
-    query = "query ($id: ID!) { request(id: $id) { images { job { id } } } }"
+    query = "query ($id: ID!) { request(id: $id) { models { job { id } } } }"
     assert await code(context, query, id=request_id) == "NOT_FOUND"
 
 
