@@ -177,7 +177,7 @@ async def test_apollo_with_react(elsewhere: Program, show: Show, visitor: Visito
 
 def by_multipart(code: str) -> str:
     code = replaced(code, r"link: ApolloLink\.split\(.*\),", "link: http,")
-    return replaced(code, r"useSubscription\(EVENTS, .*\);", "useEvents(id);") + EXAMPLES[REACT][1]
+    return replaced(code, r"useSubscription\(EVENTS, .*\);", "useEvents(id, !data);") + EXAMPLES[REACT][1]
 
 
 def replaced(code: str, pattern: str, piece: str) -> str:

@@ -41,7 +41,9 @@ def status(page: Page) -> Locator:
 
 
 async def pick(page: Page, number: int) -> None:
-    await page.get_by_role("radio", name=re.compile(f"Picture {number}")).check(force=True)
+    radio = page.get_by_role("radio", name=re.compile(f"Picture {number}"))
+    await expect(radio).to_be_enabled()
+    await radio.check(force=True)
 
 
 async def make(page: Page, number: int, size: str = "80") -> None:
@@ -237,7 +239,7 @@ async def test_two_tabs_that_pick_at_once_both_show_what_is_made(embedded: Progr
     both = asyncio.Barrier(2)
 
     def selects(request: Request) -> bool:
-        return "mutation Select" in (request.post_data or "")
+        return operation_of(request) == "Select"
 
     async def hold(route: Route) -> None:
         if selects(route.request):
@@ -284,7 +286,7 @@ async def test_an_answer_that_comes_after_its_events_changes_nothing(embedded: P
 
     async def late(route: Route) -> None:
         response = await route.fetch()
-        if (route.request.post_data_json or {}).get("operationName") == "Retry":
+        if operation_of(route.request) == "Retry":
             await expect(picture(page, 2)).to_contain_text("Ready")
         await route.fulfill(response=response)
 
@@ -295,6 +297,58 @@ async def test_an_answer_that_comes_after_its_events_changes_nothing(embedded: P
     await expect(page.get_by_role("radio", name=re.compile("Picture 2"))).to_be_enabled()
     await page.wait_for_timeout(200)
     await expect(picture(page, 2)).to_contain_text("Ready")
+
+
+@pytest.mark.parametrize(
+    ("operation", "prompt", "phase", "shown"),
+    [
+        ("Request", "A duck delay=1", "AWAITING_SELECTION", "Pick a picture"),
+        ("Select", "A goose model-delay=1", "COMPLETED", "Ready to print"),
+    ],
+)
+async def test_what_a_late_answer_puts_back_is_asked_for_again(
+    embedded: Program, visitor: Visitor, connect: Connect, operation: str, prompt: str, phase: str, shown: str
+) -> None:
+    page = await visitor.open(embedded.url)
+    client = connect(embedded)
+    held: list[str] = []
+
+    async def hold(route: Route) -> None:
+        response = await route.fetch()
+        if operation_of(route.request) == operation and not held:
+            held.append(await response.text())
+            await client.follow(request_id(page), in_phase(phase))
+            await expect(page.locator("aside li").first).to_contain_text(shown)
+        await route.fulfill(response=response)
+
+    await page.route("**/graphql", hold)
+    await ask_for(page, prompt)
+    if operation == "Select":
+        await make(page, 1)
+    await expect(status(page)).to_have_text(shown, timeout=10_000)
+    await expect(picture(page, 4)).to_contain_text("Ready")
+    assert '_GENERATION"' in held[0]
+
+
+async def test_an_answer_that_never_comes_is_given_up(embedded: Program, visitor: Visitor) -> None:
+    page = await visitor.open(embedded.url)
+    await page.clock.install()
+    await page.reload()
+    unanswered: list[Route] = []
+
+    async def swallow(route: Route) -> None:
+        if operation_of(route.request) == "Request" and not unanswered:
+            unanswered.append(route)
+        else:
+            await route.continue_()
+
+    await page.route("**/graphql", swallow)
+    await ask_for(page, "A heron delay=1")
+    await expect(page.locator("aside li").first).to_contain_text("Pick a picture")
+    await expect(picture(page, 4)).not_to_contain_text("Ready")
+    await page.clock.fast_forward(41_000)
+    await expect(picture(page, 4)).to_contain_text("Ready")
+    await expect(status(page)).to_have_text("Pick a picture")
 
 
 async def test_a_failed_picture_says_why_and_can_be_tried_again(embedded: Program, visitor: Visitor) -> None:
@@ -443,6 +497,12 @@ async def test_all_of_it_by_keyboard(embedded: Program, visitor: Visitor) -> Non
     await keyboard.press("Escape")
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(page.get_by_role("button", name="Delete")).to_be_focused()
+
+
+def operation_of(request: Request) -> str | None:
+    """The name of the operation that the page asks for."""
+    name: str | None = (request.post_data_json or {}).get("operationName")
+    return name
 
 
 async def tab_to(page: Page, wanted: Locator) -> None:

@@ -149,7 +149,7 @@ function Picture({ image, prompt, picked, open, onPick, refresh }: PictureProps)
   );
 }
 
-/** Keep an answer that says that a failed picture waits, unless the events that followed on it were faster. */
+/** Keep what a retry was answered, unless the events that followed on it were faster. */
 function keepUnlessMoved(image: Image): void {
   client.cache.updateFragment<Image>(
     { id: client.cache.identify({ ...image })!, fragment: IMAGE, fragmentName: "ImageFields" },

@@ -33,6 +33,7 @@ export function RequestView({ id }: { id: string }) {
     // The newest event once more: if it is of a model's progress, it says whether that is an estimate.
     void followRequest(id, Math.max(0, request.lastEventSequence - 1), stop.signal);
     return () => stop.abort();
+    // The list may have brought that number alone: what belongs to it comes with the answer that is asked for now.
     // Where to begin is asked once; from there on, the following has its own cursor.
   }, [id, isThere]);
 

@@ -5,12 +5,19 @@ import { RetryLink } from "@apollo/client/link/retry";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
 import { OperationTypeNode } from "graphql";
+import { timeout } from "rxjs";
 import { keptToken } from "../token";
 import { requests } from "./listing";
+import { REQUEST } from "./operations";
+import { whenOvertaken } from "./overtaken";
 import { needsToken } from "./state";
 
 const CONNECT_MS = 5_000;
 const PING_MS = 15_000;
+// The server gives an operation up after 30 s by default.
+const ANSWER_MS = 40_000;
+// A server that goes on answering with what was is not to be asked without a pause.
+const AGAIN_MS = 200;
 const REFUSED = [4401, 4403];
 
 const address = new URL("/graphql", location.href);
@@ -55,6 +62,9 @@ function isUnauthenticated(error: unknown): boolean {
 }
 
 const http = ApolloLink.from([
+  whenOvertaken((id) => setTimeout(refresh, AGAIN_MS, id)),
+  // While one question is open, Apollo Client shows nothing new of what it is about.
+  new ApolloLink((operation, forward) => forward(operation).pipe(timeout(ANSWER_MS))),
   new ErrorLink(({ error }) => {
     if (isUnauthenticated(error)) needsToken(true);
   }),
@@ -98,3 +108,26 @@ export const client = new ApolloClient({
     },
   }),
 });
+
+/** Ask for all of a request, whatever is asked already: that may be answered with what was. Null if there is no answer. */
+export function ask(id: string) {
+  return client
+    .query({ query: REQUEST, variables: { id }, fetchPolicy: "network-only", context: { queryDeduplication: false } })
+    .catch(() => null);
+}
+
+const asking = new Map<string, "once" | "again">();
+
+/** Have the whole request asked for, one question at a time. */
+export function refresh(id: string): void {
+  if (asking.has(id)) {
+    asking.set(id, "again");
+    return;
+  }
+  asking.set(id, "once");
+  void ask(id).then(() => {
+    const again = asking.get(id) === "again";
+    asking.delete(id);
+    if (again) refresh(id);
+  });
+}

@@ -1,8 +1,9 @@
 import { CombinedGraphQLErrors } from "@apollo/client";
 import { announce } from "./announcing";
-import { client, socket } from "./client";
+import { ask, client, refresh, socket } from "./client";
 import { forget, PAGE, prepend } from "./listing";
-import { ALL_EVENTS, EVENTS_URL, LIST, REQUEST, REQUEST_EVENTS } from "./operations";
+import { ALL_EVENTS, EVENTS_URL, LIST, REQUEST_EVENTS } from "./operations";
+import { noteHeard } from "./overtaken";
 import { connection, estimates } from "./state";
 import type { Happening } from "./types";
 
@@ -45,6 +46,7 @@ export async function followRequest(requestId: string, after: number, signal: Ab
     heard: (event) => {
       if (event.sequence <= following.cursor) return;
       following.cursor = event.sequence;
+      noteHeard(requestId, event.sequence);
       if (event.modelId && event.estimated !== undefined) {
         estimates({ ...estimates(), [event.modelId]: event.estimated });
       }
@@ -67,10 +69,6 @@ export async function followRequest(requestId: string, after: number, signal: Ab
 async function isStillThere(id: string): Promise<boolean> {
   const answer = await ask(id);
   return answer === null || answer.data?.request != null;
-}
-
-function ask(id: string) {
-  return client.query({ query: REQUEST, variables: { id }, fetchPolicy: "network-only" }).catch(() => null);
 }
 
 function bySocket({ requestId, cursor, heard, signal }: Following): Promise<End> {
@@ -123,6 +121,7 @@ async function bySse({ requestId, cursor, heard, signal }: Following): Promise<E
     for (const name of NAMES) {
       source.addEventListener(name, (message) => {
         heard({ name, ...(JSON.parse(message.data) as Omit<Happening, "name">) });
+        // SSE tells what happened, not what it looks like now.
         refresh(requestId);
       });
     }
@@ -138,22 +137,6 @@ async function eventsUrl(id: string): Promise<URL | null> {
   return path ? new URL(path, location.href) : null;
 }
 
-const asking = new Map<string, "once" | "again">();
-
-/** Ask for the whole request: SSE tells what happened, not what it looks like now. One question at a time. */
-function refresh(id: string): void {
-  if (asking.has(id)) {
-    asking.set(id, "again");
-    return;
-  }
-  asking.set(id, "once");
-  void ask(id).then(() => {
-    const again = asking.get(id) === "again";
-    asking.delete(id);
-    if (again) refresh(id);
-  });
-}
-
 /** Keep the list current, whichever page requests are made on: by the WebSocket, or else by asking now and then. */
 export async function followAll(signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
@@ -161,7 +144,11 @@ export async function followAll(signal: AbortSignal): Promise<void> {
     const unhear = socket.on("connected", () => (begun = true));
     await new Promise<void>((resolve) => {
       const subscription = client.subscribe({ query: ALL_EVENTS }).subscribe({
-        next: ({ data }) => data && prepend(client.cache, data.events.request),
+        next: ({ data }) => {
+          if (!data) return;
+          noteHeard(data.events.request.id, data.events.sequence);
+          prepend(client.cache, data.events.request);
+        },
         error: () => resolve(),
         complete: () => resolve(),
       });

@@ -74,6 +74,7 @@ const LISTED = gql`
     originalPrompt
     status
     phase
+    lastEventSequence
     createdAt
     images { id imageUrl }
     model { id progress previewImageUrl }
@@ -141,10 +142,11 @@ export const REQUEST_EVENTS: TypedDocumentNode<
   ${REQUEST_FIELDS}
 `;
 
-export const ALL_EVENTS: TypedDocumentNode<{ events: { request: ListedRequest } }> = gql`
+export const ALL_EVENTS: TypedDocumentNode<{ events: { sequence: number; request: ListedRequest } }> = gql`
   subscription AllEvents {
     events {
       id
+      sequence
       request { ...ListedFields }
     }
   }

@@ -100,6 +100,7 @@ export interface ListedRequest {
   originalPrompt: string;
   status: Status;
   phase: Phase;
+  lastEventSequence: number;
   createdAt: string;
   images: Pick<Image, "id" | "imageUrl">[];
   model: Pick<Model, "id" | "progress" | "previewImageUrl"> | null;
