@@ -31,9 +31,11 @@ def decode(text: bytes | str, kind: Any) -> Any:
         return msgspec.json.decode(text, type=kind)
     except UnicodeError:
         raise Malformed("JSON must be in UTF-8") from None
-    except msgspec.MsgspecError as error:
+    except msgspec.ValidationError as error:
         batched = str(error) == "Expected `object`, got `array`"
         raise Malformed("Batches are not taken: send one operation" if batched else str(error)) from None
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"What was sent is no JSON: {error}") from None
     except RecursionError:
         raise Malformed("JSON is nested too deeply") from None
 

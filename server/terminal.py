@@ -47,7 +47,7 @@ from tasks.worker import working
 def generate(prompt: str, index: int | None, size_mm: float, out: Path, *, optimize: bool) -> int:
     """Returns the exit code: 0 with the files in `out`, 1 if there is no model. Raises `SettingsError`."""
     if index is None and not sys.stdin.isatty():
-        _stop("Say which image to take with --select: there is nobody to ask.")
+        _stop("Say which image to take by --select 0 to --select 3: there is nobody to ask.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -400,9 +400,16 @@ async def _answer(face: Program, sent: bytes) -> bytes:
     return answer
 
 
-async def test_a_batch_is_said_to_be_none(client: Client) -> None:
-    response = await post(client, b'[{"query": "{ viewer { id } }"}]')
-    assert "Batches are not taken: send one operation" in response.json()["errors"][0]["message"]
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'[{"query": "{ viewer { id } }"}]', "Batches are not taken: send one operation"),
+        (b'{"query": ', "What was sent is no JSON: Input data was truncated"),
+        (b'{"query": 7}', "Expected `str | null`, got `int` - at `$.query`"),
+    ],
+)
+async def test_what_is_wrong_with_a_body_is_told(client: Client, body: bytes, expected: str) -> None:
+    assert expected in (await post(client, body)).json()["errors"][0]["message"]
 
 
 async def test_what_is_no_cursor_is_refused(client: Client) -> None:
