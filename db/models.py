@@ -38,6 +38,7 @@ class ModelClaim:
     image_key: str
     size_mm: float
     progress: int
+    stage: ModelStage
     started_at: datetime
     provider_job_id: str | None
     submit_begun: bool
@@ -114,6 +115,7 @@ async def claim(database: Database, job_id: str, terms: Terms, most: int | None 
             models.c.status.label("model_status"),
             models.c.size_mm,
             models.c.progress,
+            models.c.stage,
             generated_images.c.key,
             generated_images.c.index.label("image_index"),
         )
@@ -131,10 +133,10 @@ async def claim(database: Database, job_id: str, terms: Terms, most: int | None 
         lease = (await take(transaction, jobs, [row], terms)).get(chosen)
         if lease is None:
             return None
+        stage = row.stage
         if row.model_status is ModelStatus.PENDING:
-            await _move(
-                transaction, row.subject_id, row.model_status, ModelStatus.GENERATING, stage=ModelStage.GENERATING
-            )
+            stage = ModelStage.GENERATING
+            await _move(transaction, row.subject_id, row.model_status, ModelStatus.GENERATING, stage=stage)
             append(
                 transaction,
                 request,
@@ -147,6 +149,7 @@ async def claim(database: Database, job_id: str, terms: Terms, most: int | None 
         row.key,
         row.size_mm,
         row.progress,
+        stage,
         row.started_at or utc_now(),
         row.provider_job_id,
         row.submit_begun_at is not None,

@@ -37,6 +37,7 @@ class Progress:
     def __init__(self, claim: ModelClaim, interval: float) -> None:
         self._claim = claim
         self._interval = interval
+        self._told = claim.progress, claim.stage
         self._percent = claim.progress
         self._stage = ModelStage.GENERATING
         self._reported: float | None = None
@@ -69,21 +70,20 @@ class Progress:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _tell(self, database: Database) -> None:
-        told: tuple[int, ModelStage] | None = None
         while True:
-            percent, stage, estimated = self._now()
-            if (percent, stage) != told:
-                try:
-                    await models.report_progress(database, self._claim, percent, stage, estimated)
-                    told = percent, stage
-                except LeaseLost:
-                    return
-                except Exception as error:  # the work itself goes on without being told of
-                    log.warning("progress could not be told", model=self._claim.model_id, error=str(error))
-            await asyncio.sleep(self._interval)
             self._changed.clear()
-            if self._now()[:2] == told:
+            percent, stage, estimated = self._now()
+            if (percent, stage) == self._told:
                 await self._wait_for_change()
+                continue
+            try:
+                await models.report_progress(database, self._claim, percent, stage, estimated)
+                self._told = percent, stage
+            except LeaseLost:
+                return
+            except Exception as error:  # the work itself goes on without being told of
+                log.warning("progress could not be told", model=self._claim.model_id, error=str(error))
+            await asyncio.sleep(self._interval)
 
     async def _wait_for_change(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -18,6 +18,7 @@ from db.refusal import Refusal, Refused
 from db.secrets import shared_secret
 from db.session import Database
 from db.tables import events, file_deletions, generated_images, generation_requests, metadata, users
+from db.tables import models as model_table
 from events.bus import Deleted, Happened
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
@@ -99,15 +100,18 @@ async def test_a_take_over_of_a_model_goes_on_where_it_stood(database: Database)
     job_id = await select_image(database, await drawn(database))
     first = await claim_model(database, job_id)
     assert (first.submit_begun, first.provider_job_id) == (False, None)
+    assert (first.progress, first.stage) == (0, ModelStage.GENERATING)
+    assert (await row(database, model_table, id=first.model_id)).stage is ModelStage.GENERATING
     await jobs.begin_submit(database, first.lease)
     await expire(database, MODEL_JOBS, job_id)
     second = await claim_model(database, job_id)
     assert (second.submit_begun, second.provider_job_id) == (True, None)
     await jobs.note_submitted(database, second.lease, "their-7")
-    await models.report_progress(database, second, 40, ModelStage.GENERATING, estimated=False)
+    await models.report_progress(database, second, 40, ModelStage.DOWNLOADING, estimated=False)
     await expire(database, MODEL_JOBS, job_id)
     third = await claim_model(database, job_id)
-    assert (third.submit_begun, third.provider_job_id, third.progress) == (True, "their-7", 40)
+    assert (third.submit_begun, third.provider_job_id) == (True, "their-7")
+    assert (third.progress, third.stage) == (40, ModelStage.DOWNLOADING)
     assert third.started_at == first.started_at or third.started_at - first.started_at < timedelta(seconds=1)
     await jobs.forget_submit(database, third.lease)
     await jobs.give_back(database, third.lease)
