@@ -51,7 +51,7 @@ class Images:
 
 
 class Models:
-    """Reports MODEL_POLLS steps, MODEL_DELAY_MS apart."""
+    """Reports MODEL_POLLS steps and then the model, each MODEL_DELAY_MS after the one before."""
 
     free = True
 
@@ -67,11 +67,11 @@ class Models:
         return os.urandom(8).hex()
 
     async def poll(self, job_id: str) -> ModelPoll:
+        await asyncio.sleep(MODEL_SECONDS)
         done = self._polls.get(job_id, 0)
         if done >= MODEL_POLLS:
             return ModelPoll(PollState.DONE, 100, (ProviderFile("STL", path=self._mesh),))
         self._polls[job_id] = done + 1
-        await asyncio.sleep(MODEL_SECONDS)
         return ModelPoll(PollState.RUNNING, 100 * (done + 1) / MODEL_POLLS)
 
     async def aclose(self) -> None:
