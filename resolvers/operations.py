@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from inspect import isawaitable
 from typing import Any
@@ -51,7 +51,9 @@ def prepare(text: str, name: str | None, variables: Mapping[str, Any] | None, li
     """Read, validate and weigh an operation; raises `Refused`."""
     document = documents.read(text, schema.graphql, limits)
     chosen = documents.choose(document, name)
-    given = dict(variables or {})
+    # What it does not declare is passed over, and a subscription would keep it.
+    declared = {definition.variable.name.value for definition in chosen.variable_definitions or ()}
+    given = {name: value for name, value in (variables or {}).items() if name in declared}
     documents.check(schema.graphql, document, chosen, given, limits)
     return Operation(document, chosen.name.value if chosen.name else None, chosen.operation, given)
 
@@ -103,7 +105,8 @@ async def subscribe(operation: Operation, context: Context) -> Subscribed:
 
 async def _tell(operation: Operation, context: Context, event: RequestEvent) -> bytes:
     """The result of an operation for one event, as JSON."""
-    result = execute_subscription_event(_executor(operation, context, event_of(event)))
+    # With loaders of its own, which count what is loaded.
+    result = execute_subscription_event(_executor(operation, replace(context), event_of(event)))
     if isawaitable(result):
         result = await result
     return msgspec.json.encode(_result(result))

@@ -67,6 +67,11 @@ async def test_faults_are_told_without_their_text(fault, code):
     assert "secret" not in str(refused.value)
 
 
+def test_variables_that_are_not_declared_are_not_kept():
+    prepared = prepare("query ($id: ID!) { request(id: $id) { id } }", None, {"id": "r", "x": [{}] * 9}, LIMITS)
+    assert prepared.variables == {"id": "r"}
+
+
 async def test_an_operation_that_takes_too_long_is_given_up():
     with pytest.raises(Refused, match=r"took longer than 0\.05 seconds") as refused:
         await execute(operation("{ viewer { activeRequests } }"), context(None), 0.05)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
+import pytest
+from sqlalchemy import event as sqlalchemy_event
 
+from db import models
+from db.log import read_events
 from db.session import Database
-from tests.operations import data
-from tests.rows import create, drawn, finished, select_image
+from resolvers.operations import prepare, subscribe
+from tests.operations import LIMITS, ask, data
+from tests.rows import FAILURE, claim_model, create, drawn, finished, select_image
 
 PAGE = """
 {
@@ -45,10 +50,10 @@ def statements(database: Database) -> Iterator[list[str]]:
 
     engines = [database.engine.sync_engine, database._reading.sync_engine]
     for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
+        sqlalchemy_event.listen(engine, "before_cursor_execute", note)
     yield found
     for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+        sqlalchemy_event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_a_page_of_fifty_takes_a_handful_of_statements(database: Database, context_for: Any):
@@ -72,6 +77,32 @@ async def test_a_page_of_fifty_takes_a_handful_of_statements(database: Database,
             assert len(model["files"]) == (4 if model["status"] == "COMPLETED" else 0)
     # The page, its count, and one each for images, models, their files and jobs, and what models lead back to.
     assert len(found) <= 8, "\n".join(found)
+
+
+async def test_models_of_models_are_counted(on_sqlite: Database, context_for: Any, monkeypatch: pytest.MonkeyPatch):
+    request_id = await drawn(on_sqlite)
+    for _ in range(3):
+        claim = await claim_model(on_sqlite, await select_image(on_sqlite, request_id))
+        await models.fail(on_sqlite, claim, FAILURE)
+    query = "query ($id: ID!) { request(id: $id) { models { request { models { request { models { id } } } } } } }"
+    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 3 + 9 + 27)
+    given = (await data(context_for(on_sqlite), query, id=request_id))["request"]
+    assert [len(model["request"]["models"]) for model in given["models"]] == [3, 3, 3]
+    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 3 + 9 + 26)
+    result = await ask(context_for(on_sqlite), query, id=request_id)
+    assert {error["extensions"]["code"] for error in result["errors"]} == {"QUERY_TOO_COMPLEX"}
+
+
+async def test_what_is_told_of_an_event_is_counted_by_itself(
+    on_sqlite: Database, context_for: Any, monkeypatch: pytest.MonkeyPatch
+):
+    request_id = await drawn(on_sqlite)
+    await select_image(on_sqlite, request_id)
+    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 1)
+    query = f'subscription {{ requestEvents(requestId: "{request_id}") {{ request {{ models {{ id }} }} }} }}'
+    subscribed = await subscribe(prepare(query, None, None, LIMITS), context_for(on_sqlite))
+    for event in await read_events(on_sqlite, request_id, 0):
+        assert "errors" not in json.loads(await subscribed.tell(event))
 
 
 async def test_pages_follow_one_another(database: Database, context_for: Any):
