@@ -35,6 +35,8 @@ MUTATION_COST = 10
 ASSUMED_SIZES = {"images": 4, "models": 4, "files": 4, "issues": 4, "queues": 2}
 """Of the lists that have no `first`."""
 OTHER_SIZE = 10
+COST_OF_TEXT = {"prompt": 10, "originalPrompt": 10}
+"""What is long counts for several fields."""
 LARGEST_PAGE = 500
 """More is refused by the fields themselves."""
 
@@ -257,7 +259,7 @@ class _Cost:
     def _of_field(self, node: FieldNode, parent: GraphQLType, page: PageSize) -> int:
         name = node.name.value
         if node.selection_set is None:
-            return 1
+            return COST_OF_TEXT.get(name, 1)
         if name.startswith("__"):
             return 1 + self._of_introspection(node.selection_set, typical=False)
         field: GraphQLField = parent.fields[name]  # type: ignore[attr-defined]  # only types with fields have selections

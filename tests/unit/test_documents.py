@@ -88,7 +88,7 @@ def test_each_limit_is_exact():
         ("{ requests(first: 3, last: 9) { edges { cursor } } }", "cost", 1 + 1 + 9),
         ("{ request(id: 1) { images { id } models { files { url } } } }", "cost", 1 + 1 + 4 + 1 + 4 * (1 + 4)),
         ("{ request(id: 1) { events { id } } }", "cost", 1 + 1 + 100),
-        ("{ node(id: 1) { id ... on Model { name } ... on GeneratedImage { prompt index } } }", "cost", 1 + 1 + 2),
+        ("{ node(id: 1) { id ... on Model { name } ... on GeneratedImage { prompt index } } }", "cost", 1 + 1 + 10 + 1),
         ('mutation { cancelRequest(input: {requestId: "1"}) { request { id } } }', "cost", 30),
     ):
         prepare(text, None, None, limited(**{name: size}))
