@@ -10,6 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from server.transport import ROOM, drop
+
+CLOSING_SECONDS = 5.0
+"""So long a client may take to read a close."""
+MOST_UNREAD_BYTES = 4 * ROOM
+"""Who leaves more of its pings' answers unread is cut off."""
+
 
 class Upgrades:
     """Middleware that hands on the WebSockets of a path at once.
@@ -36,9 +43,23 @@ def forget_handshake(receive: Receive) -> None:
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's own, for clients that do not read."""
+
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.queue = Inbox()  # type: ignore[assignment]  # it has what uvicorn asks of it
+
+    def handle_ping(self) -> None:
+        if self.transport.is_closing():
+            return
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            drop(self.transport)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        # It closes, which waits until all is read.
+        self.loop.call_later(CLOSING_SECONDS, self.transport.abort)
 
 
 class Inbox:

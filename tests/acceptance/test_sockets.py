@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase
+from tests.waiting import until
 
 PROTOCOL = "graphql-transport-ws"
 INIT = {"type": "connection_init"}
@@ -112,6 +113,22 @@ async def test_pings_are_answered_and_pongs_are_taken(face: Program) -> None:
         await tell(socket, type="pong", payload={"unasked": True})
         await tell(socket, type="ping", payload={"a": [1]})
         assert await told(socket) == {"type": "pong", "payload": {"a": [1]}}
+
+
+async def test_who_reads_no_answers_to_pings_is_cut_off(face: Program) -> None:
+    async with opened(face) as socket:
+        transport = socket.transport
+        transport.pause_reading()
+        ping = b"\x89\xfd" + bytes(4) + bytes(125)  # masked, by zeros
+        sent = 0
+        async with asyncio.timeout(20):
+            while not transport.is_closing():
+                transport.write(1_000 * ping)
+                sent += 1_000 * len(ping)
+                # The system takes some megabytes on either side.
+                assert sent < 100 << 20
+                await asyncio.sleep(0)
+                await until(lambda: transport.is_closing() or transport.get_write_buffer_size() == 0)
 
 
 @pytest.mark.parametrize(
