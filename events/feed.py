@@ -34,6 +34,8 @@ STRIDE = 100
 """It then takes a part of its rest whenever it has written to so many members; a multiple of SLICE."""
 MOST_WAITING = 256
 """So many events may wait for those before them to be written to everyone."""
+MOST_WAITING_BYTES = 4 << 20
+"""Once they have so many bytes, no more are read."""
 
 Tell = Callable[[RequestEvent], Awaitable[bytes]]
 """Makes what members are told of an event."""
@@ -156,7 +158,7 @@ class Feed:
                     self._waiting.append(Told(number, await self._tell(event)))
                     if self._passing is None:
                         self._passing = asyncio.create_task(self._pass_on())
-                    elif len(self._waiting) >= MOST_WAITING:
+                    elif self._is_full():
                         await self._passing
         except Exception as error:
             self._fault = error
@@ -165,6 +167,9 @@ class Feed:
         self.over = True
         for member in tuple(self._live):
             member.end(self._fault)
+
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= MOST_WAITING or sum(len(told.body) for told in self._waiting) >= MOST_WAITING_BYTES
 
     async def _pass_on(self) -> None:
         """Write all that waits, and what comes meanwhile, to every member; calls go first."""

@@ -12,6 +12,8 @@ from server.transport import Line
 
 QUEUE_LIMIT = 512
 """So many events may wait for a client. A request has some hundred: only one that does not read gets here."""
+QUEUE_BYTES = 4 << 20
+"""So many bytes of them, but for a single event."""
 
 
 class Outlet(Member):
@@ -75,12 +77,12 @@ class Outlet(Member):
 
     def wait(self, told: Sequence[Told]) -> None:
         """Send in turn, as there is room."""
-        self._waiting = self._waiting or deque()
-        if len(self._waiting) + len(told) > QUEUE_LIMIT:
+        waiting = (*(self._waiting or ()), *told)
+        if len(waiting) > QUEUE_LIMIT or (len(waiting) > 1 and sum(len(one.body) for one in waiting) > QUEUE_BYTES):
             self.close()
             self.cut_off()
             return
-        self._waiting.extend(told)
+        self._waiting = deque(waiting)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush())
 

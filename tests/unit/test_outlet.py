@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from events.feed import Batch, Told
 from server.framing import FRAMINGS, Next, chunk, next_of, text_frame
 from server.negotiation import Media
-from server.outlet import QUEUE_LIMIT, Outlet
+from server.outlet import QUEUE_BYTES, QUEUE_LIMIT, Outlet
 from server.transport import ROOM, Line
 from tests.unit.events.test_follow import settle
+from tests.waiting import until
 
 
 class Transport:
@@ -132,6 +133,20 @@ async def test_a_client_that_does_not_read_is_cut_off_and_keeps_nothing():
     assert client._waiting is None
     await settle()
     assert (client.seen, client.ended) == ([], [])
+
+
+async def test_what_waits_is_bounded_in_bytes_too():
+    client, half = Client(), b"x" * (QUEUE_BYTES // 2)
+    client.stop_reading()
+    client.take(Batch([Told(1, 3 * half)]))
+    client.read_on()
+    await until(lambda: client.seen == [1])
+    client.stop_reading()
+    client.take(Batch([Told(2, half)]))
+    client.take(Batch([Told(3, half)]))
+    assert client.cuts == 0
+    client.take(Batch([Told(4, b"x")]))
+    assert client.cuts == 1
 
 
 async def test_a_fault_comes_after_what_waits():
