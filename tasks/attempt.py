@@ -11,7 +11,6 @@ from typing import TypeVar
 
 import structlog
 from dramatiq import Message
-from pydantic import SecretStr
 
 from db import files, jobs
 from db.due import LONGEST_PAUSE_SECONDS
@@ -21,11 +20,14 @@ from events.clock import utc_now
 from events.outcome import Failure, FailureCode
 from providers.protocol import ProviderError
 from providers.quote import LONGEST, shown
+from settings import Settings
 from storage import StorageUnavailable
 from tasks.files import delete_folder
 from tasks.worker_context import WorkerContext
 
 RENEWALS_PER_LEASE = 3
+TRIES_PER_LEASE = 30
+"""Of a renewal that fails: the database may be back just before the lease is over."""
 BUSY_SECONDS = 5.0
 DATABASE_PAUSE_SECONDS = 0.5
 LONGEST_MESSAGE = 1_000
@@ -64,7 +66,7 @@ async def attempt(
             await patiently(lambda: jobs.give_back(context.database, lease), context.stopping)
             logger.info("job left undone")
         except Exception as error:  # whatever went wrong, the job must not hang
-            failure, retry_after = _failure(error, context.settings.secrets)
+            failure, retry_after = _failure(error, context.settings)
             if failure.code is FailureCode.INTERNAL:
                 logger.exception("job failed unexpectedly", exc_info=error)
             await patiently(lambda: _after_failure(context, lease, failure, retry_after, fail, message))
@@ -119,17 +121,23 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
 
     async def renew(deadline: asyncio.Timeout) -> None:
         nonlocal lost
+        whole = context.settings.lease_seconds
+        pause = whole / RENEWALS_PER_LEASE
         while True:
-            await asyncio.sleep(context.settings.lease_seconds / RENEWALS_PER_LEASE)
+            await asyncio.sleep(pause)
             try:
-                await jobs.renew(context.database, lease, context.settings.lease_seconds)
+                # A database that says nothing is given up sooner than usual.
+                async with asyncio.timeout(whole / (2 * RENEWALS_PER_LEASE)):
+                    await jobs.renew(context.database, lease, whole)
+                pause = whole / RENEWALS_PER_LEASE
             except LeaseLost:
                 lost = True
                 with contextlib.suppress(RuntimeError):  # it is over just now
                     deadline.reschedule(asyncio.get_running_loop().time())
                 return
             except Exception as error:  # the next round tries again
-                log.warning("a lease could not be renewed", job=lease.job_id, error=str(error))
+                pause = whole / TRIES_PER_LEASE
+                log.warning("a lease could not be renewed", job=lease.job_id, error=str(error) or type(error).__name__)
 
     task = asyncio.current_task()
     assert task is not None
@@ -159,8 +167,9 @@ def _clear_cancellation() -> None:
         task.uncancel()
 
 
-def _failure(error: Exception, secrets: list[SecretStr]) -> tuple[Failure, float | None]:
+def _failure(error: Exception, settings: Settings) -> tuple[Failure, float | None]:
     if isinstance(error, ProviderError):
+        secrets = settings.secrets
         found = error.failure
         # A service, or a provider of somebody's own, may repeat what it was sent.
         code, request_id = (
@@ -170,7 +179,12 @@ def _failure(error: Exception, secrets: list[SecretStr]) -> tuple[Failure, float
         message = shown(found.message, LONGEST_MESSAGE, *secrets)
         return Failure(found.code, message, found.retryable, code, request_id), error.retry_after
     if isinstance(error, StorageUnavailable):
-        return Failure(FailureCode.STORAGE_UNAVAILABLE, str(error), retryable=True), None
+        log.warning("a job's files could not be stored or read", error=str(error))
+        # It names settings, folders and hosts, which are no user's business.
+        told = "The files could not be stored or read just now; the log says why."
+        return Failure(
+            FailureCode.STORAGE_UNAVAILABLE, told if settings.authenticates else str(error), retryable=True
+        ), None
     return Failure(
         FailureCode.INTERNAL, "Something went wrong inside Maquette; the log says what.", retryable=True
     ), None

@@ -120,6 +120,50 @@ async def test_a_lease_is_kept_while_the_work_lasts(context: WorkerContext):
     assert (await row(context.database, IMAGE_JOBS, id=job_ids[0])).status is JobStatus.COMPLETED
 
 
+@pytest.mark.parametrize("fault", ["hangs", "is away"])
+async def test_a_renewal_that_fails_is_tried_again_while_the_lease_lasts(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, fault: str
+):
+    lease_seconds, renew, tried = 4.0, jobs.renew, list[float]()
+    loop = asyncio.get_running_loop()
+    settings = context.settings.model_copy(update={"lease_seconds": lease_seconds})
+    context = replace(context, resources=replace(context.resources, settings=settings))
+
+    async def fail_first(*arguments: Any) -> None:
+        tried.append(loop.time())
+        if len(tried) > 1:
+            return await renew(*arguments)
+        if fault == "hangs":
+            await asyncio.Event().wait()
+        raise OSError("away")
+
+    monkeypatch.setattr("tasks.attempt.jobs.renew", fail_first)
+    _, job_ids = await create(context.database)
+    begun = loop.time()
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: len(tried) > 1)
+    assert tried[1] - begun < 0.64 * lease_seconds
+    context.images.go.set()  # type: ignore[attr-defined]
+    await task
+    assert (await row(context.database, IMAGE_JOBS, id=job_ids[0])).status is JobStatus.COMPLETED
+
+
+@pytest.mark.parametrize("secret", [None, "x" * 32])
+async def test_users_are_not_told_what_only_who_runs_it_may_know(
+    context: WorkerContext, tmp_path: Path, secret: str | None
+):
+    (tmp_path / "files").write_bytes(b"in the way")
+    settings = Settings(_env_file=None, lease_seconds=0.3, jwt_secret=secret)
+    context = replace(context, resources=replace(context.resources, settings=settings))
+    context.images.go.set()  # type: ignore[attr-defined]
+    _, job_ids = await create(context.database)
+    await work(context, job_ids[0])
+    failure = decode_failure((await row(context.database, IMAGE_JOBS, id=job_ids[0])).failure)
+    assert failure is not None
+    assert failure.code is FailureCode.STORAGE_UNAVAILABLE
+    assert (str(tmp_path) in failure.message) == (secret is None)
+
+
 async def test_a_message_that_comes_twice_is_one_attempt(context: WorkerContext):
     _, job_ids = await create(context.database)
     context.images.go.set()  # type: ignore[attr-defined]
