@@ -9,6 +9,8 @@ LONGEST = 200
 
 def shown(text: str, longest: int, *secrets: SecretStr | None) -> str:
     """`text` on one line, no longer than `longest` characters, without the secrets."""
+    # Half a character, of an echo that was cut, can be neither kept nor sent.
+    text = text.encode(errors="replace").decode()
     for secret in secrets:
         if secret is not None:
             text = text.replace(secret.get_secret_value(), "***")
