@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from db.session import Database, Transaction
 from db.tables import file_deletions
@@ -30,9 +30,9 @@ async def give_up(transaction: Transaction, *prefixes: str) -> None:
     """Have what lies under these prefixes deleted."""
     if prefixes:
         now = utc_now()
-        await transaction.execute(
-            insert(file_deletions), [{"prefix": prefix, "created_at": now} for prefix in sorted(prefixes)]
-        )
+        # An attempt whose worker was stopped may have noted its own.
+        rows = [{"prefix": prefix, "created_at": now} for prefix in sorted(prefixes)]
+        await transaction.upsert(file_deletions, "created_at", *rows)
 
 
 async def note(database: Database, prefix: str) -> None:

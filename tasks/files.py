@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import structlog
 
 from db import files
@@ -23,9 +25,11 @@ async def delete_folder(resources: Resources, prefix: str) -> bool:
 
 async def delete_left_over(resources: Resources) -> None:
     """Delete what was given up, once a worker that has not noticed yet writes no more: its lease is over."""
-    for prefix in await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
-        if not await delete_folder(resources, prefix):
-            # To the end of the list: one that cannot be deleted is not to hold up the others.
-            await files.note(resources.database, prefix)
-            return
-        await files.forget_prefix(resources.database, prefix)
+    while prefixes := await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
+        # Every process does so: in an order of its own, it meets what others have not deleted.
+        for prefix in random.sample(prefixes, len(prefixes)):
+            if not await delete_folder(resources, prefix):
+                # To the end of the list: one that cannot be deleted is not to hold up the others.
+                await files.note(resources.database, prefix)
+                return
+            await files.forget_prefix(resources.database, prefix)

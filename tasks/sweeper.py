@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -22,23 +22,28 @@ log = structlog.get_logger(__name__)
 @asynccontextmanager
 async def sweeping(resources: Resources) -> AsyncIterator[None]:
     """Sweep at once, then every SWEEP_SECONDS, while the block runs."""
-    task = asyncio.create_task(_sweep_for_ever(resources))
+    # Apart: a storage that is slow to delete is not to hold up what was lost.
+    tasks = [asyncio.create_task(_sweep_for_ever(resources, step)) for step in (sweep_jobs, _sweep_files)]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _sweep_for_ever(resources: Resources) -> None:
+async def _sweep_for_ever(resources: Resources, step: Callable[[Resources, float], Awaitable[None]]) -> None:
     # What a process that is gone has sent is not waited for at the start.
     grace = 0.0
     while True:
-        await _safely(sweep_jobs(resources, grace))
-        await _safely(delete_left_over(resources))
+        await _safely(step(resources, grace))
         grace = resources.settings.sweep_seconds
         # Many processes sweep: they are not to do it in step.
         await asyncio.sleep(resources.settings.sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
+
+
+async def _sweep_files(resources: Resources, _grace_seconds: float) -> None:
+    await delete_left_over(resources)
 
 
 async def sweep_jobs(resources: Resources, grace_seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from sqlalchemy import update
 
 from db import files, images, jobs, models, requests
 from db.images import Drawn
+from db.queues import JOBS
 from db.session import Database
 from db.tables import file_deletions
 from events.bus import Bus
@@ -28,6 +30,7 @@ from tasks.files import delete_left_over
 from tasks.resources import Resources
 from tasks.scratch import KEPT_SECONDS
 from tasks.sender import Sender
+from tasks.sweeper import sweeping
 from tests.rows import (
     FAILURE,
     IMAGE_JOBS,
@@ -38,10 +41,12 @@ from tests.rows import (
     create,
     drawn,
     expire,
+    row,
     rows,
     select_image,
     sqlite_url,
 )
+from tests.waiting import until
 from tests.working import bench
 
 AWAY = Failure(FailureCode.STORAGE_UNAVAILABLE, "The storage is away.", retryable=True)
@@ -178,6 +183,44 @@ async def test_what_cannot_be_deleted_does_not_hold_up_the_rest(resources: Resou
     await delete_left_over(refusing)
     assert await left(refusing) == [folders[0]]
     assert stored(tmp_path) == [f"{folders[0]}image.png"]
+
+
+async def test_a_folder_that_was_noted_already_is_no_obstacle(resources: Resources) -> None:
+    database = resources.database
+    request_id, job_ids = await create(database)
+    claim = await claim_image(database, job_ids[0])
+    await files.note(database, claim.lease.folder)
+    await requests.cancel(database, "ann", request_id)
+    assert await left(resources) == [claim.lease.folder]
+
+
+async def test_a_storage_that_hangs_does_not_hold_up_lost_jobs(resources: Resources, tmp_path: Path) -> None:
+    class Hanging(LocalStorage):
+        asked = False
+
+        async def delete_prefix(self, prefix: str) -> None:
+            self.asked = True
+            await asyncio.Event().wait()
+
+    storage = Hanging(tmp_path / "files")
+    settings = resources.settings.model_copy(update={"sweep_seconds": 0.05})
+    queues = MemoryQueues(dict.fromkeys(JOBS, 1))
+    for name in JOBS:
+        queues.declare_queue(name)
+    hanging = replace(resources, settings=settings, storage=storage, queues=queues, sender=Sender(queues))
+    await files.note(resources.database, "requests/req_1/")
+    async with resources.database.transaction() as transaction:
+        await transaction.execute(update(file_deletions).values(created_at=utc_now() - timedelta(days=1)))
+    _, job_ids = await create(resources.database)
+    async with sweeping(hanging):
+        await until(lambda: storage.asked)
+        await expire(resources.database, IMAGE_JOBS, job_ids[0])
+        sent = (await row(resources.database, IMAGE_JOBS, id=job_ids[0])).sent_at
+
+        async def is_sent_again() -> bool:
+            return bool((await row(resources.database, IMAGE_JOBS, id=job_ids[0])).sent_at > sent)
+
+        await until(is_sent_again)
 
 
 async def test_a_failure_before_anything_was_stored_costs_nothing(resources: Resources) -> None:
