@@ -19,7 +19,7 @@ from db.tables import (
     users,
 )
 from events.clock import utc_now
-from events.status import PHASES, ImageStatus, ModelStatus, RequestPhase, RequestStatus
+from events.status import PHASES, ImageStatus, JobStatus, ModelStatus, RequestPhase, RequestStatus
 
 ACTIVE = tuple(
     status
@@ -37,18 +37,37 @@ async def check_room(database: Database, user_id: str, limit: int) -> None:
         _refuse_if_full(await connection.scalar(_active(user_id)), limit)
 
 
-async def check_quota(transaction: Transaction, user_id: str, limit: int) -> None:
-    """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here."""
+async def check_quota(transaction: Transaction, user_id: str, limit: int, *, of_retry: bool = False) -> None:
+    """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here.
+
+    A retry does not make each request active: where there is a model already, its pictures alone are under way.
+    """
     if limit == 0:
         return
     # Of one who is there already, this changes nothing, and takes the lock.
     await transaction.upsert(users, "id", {"id": user_id, "created_at": utc_now()})
-    _refuse_if_full(await transaction.scalar(_active(user_id)), limit)
+    under_way: int = await transaction.scalar(_active(user_id))
+    if of_retry:
+        under_way += await transaction.scalar(_drawn_again(user_id))
+    _refuse_if_full(under_way, limit)
 
 
 def _active(user_id: str) -> Select[int]:
     columns = generation_requests.c
     return select(func.count(columns.id)).where(columns.user_id == user_id, columns.status.in_(ACTIVE))
+
+
+def _drawn_again(user_id: str) -> Select[int]:
+    jobs, columns = image_generation_jobs, generation_requests.c
+    return (
+        select(func.count(columns.id.distinct()))
+        .join_from(jobs, generation_requests)
+        .where(
+            jobs.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)),
+            columns.user_id == user_id,
+            columns.status.not_in(ACTIVE),
+        )
+    )
 
 
 def _refuse_if_full(active: int | None, limit: int) -> None:
