@@ -53,7 +53,7 @@ def prepare(text: str, name: str | None, variables: Mapping[str, Any] | None, li
     chosen = documents.choose(document, name)
     # What it does not declare is passed over, and a subscription would keep it.
     declared = {definition.variable.name.value for definition in chosen.variable_definitions or ()}
-    given = {name: value for name, value in (variables or {}).items() if name in declared}
+    given = {variable: value for variable, value in (variables or {}).items() if variable in declared}
     documents.check(schema.graphql, document, chosen, given, limits)
     return Operation(document, chosen.name.value if chosen.name else None, chosen.operation, given)
 
@@ -105,7 +105,7 @@ async def subscribe(operation: Operation, context: Context) -> Subscribed:
 
 async def _tell(operation: Operation, context: Context, event: RequestEvent) -> bytes:
     """The result of an operation for one event, as JSON."""
-    # With loaders of its own, which count what is loaded.
+    # With a count of its own of what is given.
     result = execute_subscription_event(_executor(operation, replace(context), event_of(event)))
     if isawaitable(result):
         result = await result

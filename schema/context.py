@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -12,6 +12,12 @@ from strawberry.dataloader import DataLoader
 
 from db.records import ImageWithJob, Job, Model, ModelFile, Request
 from db.session import Database
+from schema.errors import ErrorCode, api_error
+
+MOST_MODELS = 2_000
+"""So many may an operation give by way of their requests. A request has any number of them, and each leads back to it:
+the document does not show how many that are.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +52,18 @@ class Context:
     url_of: Callable[[str], Awaitable[str]]
     events_url_of: Callable[[str], str]
     active_request_limit: int
+    _models: int = field(default=0, init=False)
 
     @cached_property
     def loaders(self) -> Loaders:
         return self.make_loaders(self.database)
+
+    def count_models(self, count: int) -> None:
+        """Count what is given of `models`; raises QUERY_TOO_COMPLEX."""
+        self._models += count
+        if self._models > MOST_MODELS:
+            message = f"The operation gives more than {MOST_MODELS} models of requests. Ask for pages of `models`."
+            raise api_error(ErrorCode.QUERY_TOO_COMPLEX, message)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -254,7 +254,9 @@ class GenerationRequest(Node):
 
     @strawberry.field(description="All that were made or tried, newest first.")
     async def models(self, info: Info) -> list[Model]:
-        return [Model.of(model) for model in await info.context.loaders.models.load(self.record.id)]
+        models = await info.context.loaders.models.load(self.record.id)
+        info.context.count_models(len(models))
+        return [Model.of(model) for model in models]
 
     @strawberry.field(description="The stored history, oldest first.")
     async def events(

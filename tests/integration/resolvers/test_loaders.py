@@ -85,12 +85,15 @@ async def test_models_of_models_are_counted(on_sqlite: Database, context_for: An
         claim = await claim_model(on_sqlite, await select_image(on_sqlite, request_id))
         await models.fail(on_sqlite, claim, FAILURE)
     query = "query ($id: ID!) { request(id: $id) { models { request { models { request { models { id } } } } } } }"
-    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 3 + 9 + 27)
+    monkeypatch.setattr("schema.context.MOST_MODELS", 3 + 9 + 27)
     given = (await data(context_for(on_sqlite), query, id=request_id))["request"]
     assert [len(model["request"]["models"]) for model in given["models"]] == [3, 3, 3]
-    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 3 + 9 + 26)
+    monkeypatch.setattr("schema.context.MOST_MODELS", 3 + 9 + 26)
     result = await ask(context_for(on_sqlite), query, id=request_id)
     assert {error["extensions"]["code"] for error in result["errors"]} == {"QUERY_TOO_COMPLEX"}
+    monkeypatch.setattr("schema.context.MOST_MODELS", 0)
+    newest = "query ($id: ID!) { request(id: $id) { model { request { model { id } } } } }"
+    assert (await data(context_for(on_sqlite), newest, id=request_id))["request"]["model"] is not None
 
 
 async def test_what_is_told_of_an_event_is_counted_by_itself(
@@ -98,7 +101,7 @@ async def test_what_is_told_of_an_event_is_counted_by_itself(
 ):
     request_id = await drawn(on_sqlite)
     await select_image(on_sqlite, request_id)
-    monkeypatch.setattr("resolvers.loaders.MOST_MODELS", 1)
+    monkeypatch.setattr("schema.context.MOST_MODELS", 1)
     query = f'subscription {{ requestEvents(requestId: "{request_id}") {{ request {{ models {{ id }} }} }} }}'
     subscribed = await subscribe(prepare(query, None, None, LIMITS), context_for(on_sqlite))
     for event in await read_events(on_sqlite, request_id, 0):
