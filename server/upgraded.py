@@ -1,4 +1,4 @@
-"""WebSockets with less kept for each that is open than uvicorn and Starlette would."""
+"""WebSockets with less kept for each that is open than uvicorn and Starlette would, whether it reads or not."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from server.transport import ROOM, drop
+from server.transport import ROOM
 
-CLOSING_SECONDS = 5.0
-"""So long a client may take to read a close."""
 MOST_UNREAD_BYTES = 4 * ROOM
-"""Who leaves more of its pings' answers unread is cut off."""
+"""While a client leaves more unread, its pings are not answered."""
+UNREAD_CLOSE_SECONDS = 30.0
+"""So long it may take to read what was sent before it was found dead."""
 
 
 class Upgrades:
@@ -43,23 +43,24 @@ def forget_handshake(receive: Receive) -> None:
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, for clients that do not read."""
+    """uvicorn's own, with less kept, and an end for clients that do not read."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.queue = Inbox()  # type: ignore[assignment]  # it has what uvicorn asks of it
 
     def handle_ping(self) -> None:
-        if self.transport.is_closing():
+        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
+            self.conn.data_to_send()  # thrown away; it may be that a client never stops to ping
             return
         super().handle_ping()
-        if self.transport.get_write_buffer_size() > MOST_UNREAD_BYTES:
-            drop(self.transport)
 
     def keepalive_timeout(self) -> None:
+        if self.close_sent or self.transport.is_closing():
+            return
         super().keepalive_timeout()
         # It closes, which waits until all is read.
-        self.loop.call_later(CLOSING_SECONDS, self.transport.abort)
+        self.loop.call_later(UNREAD_CLOSE_SECONDS, self.transport.abort)
 
 
 class Inbox:
