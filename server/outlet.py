@@ -7,13 +7,13 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Sequence
 
-from events.feed import Batch, Framing, Member, Told
+from events.feed import MOST_WAITING_BYTES, Batch, Framing, Member, Told
 from server.transport import Line
 
 QUEUE_LIMIT = 512
 """So many events may wait for a client. A request has some hundred: only one that does not read gets here."""
-QUEUE_BYTES = 4 << 20
-"""So many bytes of them, but for a single event."""
+QUEUE_BYTES = 2 * MOST_WAITING_BYTES
+"""So many bytes of them: as many as two batches may have. A single event may be longer."""
 
 
 class Outlet(Member):
