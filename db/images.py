@@ -223,7 +223,7 @@ async def _request_of_failed(transaction: Transaction, user_id: str, image_id: s
     if request.status is RequestStatus.CANCELLED:
         raise Refused(Refusal.REQUEST_CANCELLED, "The request is cancelled. Create a new one.", ("input", "imageId"))
     if request.status not in ACTIVE:
-        await check_quota(transaction, user_id, limit, of_retry=True)
+        await check_quota(transaction, user_id, limit, request.id)
     status = await transaction.scalar(select(generated_images.c.status).where(of_image))
     if status is not ImageStatus.FAILED:
         raise Refused(

@@ -37,18 +37,19 @@ async def check_room(database: Database, user_id: str, limit: int) -> None:
         _refuse_if_full(await connection.scalar(_active(user_id)), limit)
 
 
-async def check_quota(transaction: Transaction, user_id: str, limit: int, *, of_retry: bool = False) -> None:
+async def check_quota(transaction: Transaction, user_id: str, limit: int, retried: str | None = None) -> None:
     """Raise `Refused` if the user has `limit` requests under way. Two calls of one user wait for each other here.
 
-    A retry does not make each request active: where there is a model already, its pictures alone are under way.
+    `retried` is the request that a picture is drawn again of. One that has a model stays as it is meanwhile: else
+    any number of them could be drawn again at once.
     """
     if limit == 0:
         return
     # Of one who is there already, this changes nothing, and takes the lock.
     await transaction.upsert(users, "id", {"id": user_id, "created_at": utc_now()})
     under_way: int = await transaction.scalar(_active(user_id))
-    if of_retry:
-        under_way += await transaction.scalar(_drawn_again(user_id))
+    if retried is not None:
+        under_way += await transaction.scalar(_drawn_again(user_id, retried))
     _refuse_if_full(under_way, limit)
 
 
@@ -57,7 +58,8 @@ def _active(user_id: str) -> Select[int]:
     return select(func.count(columns.id)).where(columns.user_id == user_id, columns.status.in_(ACTIVE))
 
 
-def _drawn_again(user_id: str) -> Select[int]:
+def _drawn_again(user_id: str, retried: str) -> Select[int]:
+    """How many others there are that are not active, and have pictures under way."""
     jobs, columns = image_generation_jobs, generation_requests.c
     return (
         select(func.count(columns.id.distinct()))
@@ -66,6 +68,7 @@ def _drawn_again(user_id: str) -> Select[int]:
             jobs.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)),
             columns.user_id == user_id,
             columns.status.not_in(ACTIVE),
+            columns.id != retried,
         )
     )
 

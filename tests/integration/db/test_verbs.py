@@ -294,18 +294,20 @@ async def test_the_quota_counts_selections_and_retries(database: Database):
     await models.select_image(database, "ann", waiting, 0, 100, 2, 3)
 
 
-async def test_pictures_that_are_drawn_again_beside_a_model_count_for_the_next_retry(database: Database):
+async def test_pictures_that_are_drawn_again_beside_a_model_count_for_other_retries(database: Database):
     failed = []
     for _ in range(2):
         request_id, job_ids = await create(database)
-        await fail_image(database, job_ids[0])
-        for job_id in job_ids[1:]:
+        for job_id in job_ids[:2]:
+            await fail_image(database, job_id)
+        for job_id in job_ids[2:]:
             await draw(database, job_id)
-        await models.fail(database, await claim_model(database, await select_image(database, request_id, 1)), FAILURE)
-        failed.append((await row(database, generated_images, request_id=request_id, index=0)).id)
-    await images.retry(database, "ann", failed[0], 3)
+        await models.fail(database, await claim_model(database, await select_image(database, request_id, 2)), FAILURE)
+        failed += [(await row(database, generated_images, request_id=request_id, index=index)).id for index in (0, 1)]
+    for image_id in failed[:2]:
+        await images.retry(database, "ann", image_id, 1)
     with pytest.raises(Refused, match="You have 1 requests under way, and 1 is the limit"):
-        await images.retry(database, "ann", failed[1], 1)
+        await images.retry(database, "ann", failed[2], 1)
 
 
 async def test_a_key_makes_one_request(database: Database):
