@@ -26,8 +26,10 @@ from tasks.files import delete_folder
 from tasks.worker_context import WorkerContext
 
 RENEWALS_PER_LEASE = 3
-TRIES_PER_LEASE = 30
-"""Of a renewal that fails: the database may be back just before the lease is over."""
+PAUSES_PER_LEASE = 30
+"""A renewal that failed is tried again after a thirtieth of the lease: the database may be back before its end."""
+LEAST_PATIENCE_SECONDS = 2.0
+"""So long a renewal may take, or a sixth of the lease: less than the database is waited for elsewhere."""
 BUSY_SECONDS = 5.0
 DATABASE_PAUSE_SECONDS = 0.5
 LONGEST_MESSAGE = 1_000
@@ -69,6 +71,8 @@ async def attempt(
             failure, retry_after = _failure(error, context.settings)
             if failure.code is FailureCode.INTERNAL:
                 logger.exception("job failed unexpectedly", exc_info=error)
+            if isinstance(error, StorageUnavailable):
+                logger.warning("a file could not be stored or read", error=str(error))
             await patiently(lambda: _after_failure(context, lease, failure, retry_after, fail, message))
             logger.info("attempt failed", code=failure.code.value, reason=failure.message)
     except LeaseLost:
@@ -126,8 +130,7 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(pause)
             try:
-                # A database that says nothing is given up sooner than usual.
-                async with asyncio.timeout(whole / (2 * RENEWALS_PER_LEASE)):
+                async with asyncio.timeout(max(LEAST_PATIENCE_SECONDS, whole / (2 * RENEWALS_PER_LEASE))):
                     await jobs.renew(context.database, lease, whole)
                 pause = whole / RENEWALS_PER_LEASE
             except LeaseLost:
@@ -136,7 +139,7 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
                     deadline.reschedule(asyncio.get_running_loop().time())
                 return
             except Exception as error:  # the next round tries again
-                pause = whole / TRIES_PER_LEASE
+                pause = whole / PAUSES_PER_LEASE
                 log.warning("a lease could not be renewed", job=lease.job_id, error=str(error) or type(error).__name__)
 
     task = asyncio.current_task()
@@ -179,7 +182,6 @@ def _failure(error: Exception, settings: Settings) -> tuple[Failure, float | Non
         message = shown(found.message, LONGEST_MESSAGE, *secrets)
         return Failure(found.code, message, found.retryable, code, request_id), error.retry_after
     if isinstance(error, StorageUnavailable):
-        log.warning("a job's files could not be stored or read", error=str(error))
         # It names settings, folders and hosts, which are no user's business.
         told = "The files could not be stored or read just now; the log says why."
         return Failure(
