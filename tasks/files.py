@@ -10,6 +10,9 @@ from db import files
 from storage import StorageUnavailable
 from tasks.resources import Resources
 
+AT_ONCE = 10
+"""So many are deleted before it is asked again what there is."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -26,8 +29,8 @@ async def delete_folder(resources: Resources, prefix: str) -> bool:
 async def delete_left_over(resources: Resources) -> None:
     """Delete what was given up, once a worker that has not noticed yet writes no more: its lease is over."""
     while prefixes := await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
-        # Every process does so: in an order of its own, it meets what others have not deleted.
-        for prefix in random.sample(prefixes, len(prefixes)):
+        # Every process does so: some at random, so that they seldom meet.
+        for prefix in random.sample(prefixes, min(AT_ONCE, len(prefixes))):
             if not await delete_folder(resources, prefix):
                 # To the end of the list: one that cannot be deleted is not to hold up the others.
                 await files.note(resources.database, prefix)

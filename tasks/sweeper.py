@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -23,7 +24,8 @@ log = structlog.get_logger(__name__)
 async def sweeping(resources: Resources) -> AsyncIterator[None]:
     """Sweep at once, then every SWEEP_SECONDS, while the block runs."""
     # Apart: a storage that is slow to delete is not to hold up what was lost.
-    tasks = [asyncio.create_task(_sweep_for_ever(resources, step)) for step in (sweep_jobs, _sweep_files)]
+    steps = partial(sweep_jobs, resources), lambda _: delete_left_over(resources)
+    tasks = [asyncio.create_task(_sweep_for_ever(resources.settings.sweep_seconds, step)) for step in steps]
     try:
         yield
     finally:
@@ -32,18 +34,14 @@ async def sweeping(resources: Resources) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _sweep_for_ever(resources: Resources, step: Callable[[Resources, float], Awaitable[None]]) -> None:
+async def _sweep_for_ever(seconds: float, step: Callable[[float], Awaitable[None]]) -> None:
     # What a process that is gone has sent is not waited for at the start.
     grace = 0.0
     while True:
-        await _safely(step(resources, grace))
-        grace = resources.settings.sweep_seconds
+        await _safely(step(grace))
+        grace = seconds
         # Many processes sweep: they are not to do it in step.
-        await asyncio.sleep(resources.settings.sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
-
-
-async def _sweep_files(resources: Resources, _grace_seconds: float) -> None:
-    await delete_left_over(resources)
+        await asyncio.sleep(seconds * random.uniform(0.8, 1.2))  # noqa: S311  # no secret
 
 
 async def sweep_jobs(resources: Resources, grace_seconds: float) -> None:
