@@ -127,7 +127,7 @@ def make_app(*, work: bool) -> Starlette:
         Route("/requests/{id}/events", sse.Endpoint(sse.request_events), methods=["GET"]),
         Route("/events", sse.Endpoint(sse.events), methods=["GET"]),
         Route("/healthz", health.healthz),
-        Route("/readyz", health.readyz),
+        Route("/readyz", health.Readiness().readyz),
         Route("/metrics", metrics),
         *web_routes(configured),
     ]

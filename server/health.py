@@ -30,17 +30,33 @@ async def healthz(_request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-async def readyz(request: Request) -> JSONResponse:
-    state = State.of(request)
-    checks = await check_all(state.resources)
-    ready = all(problem is None for problem in checks.values())
-    if not ready:
+class Readiness:
+    """Answers whether what this process needs answers.
+
+    Anyone may ask, and a look makes connections and a file: all who ask at the same time share one.
+    """
+
+    def __init__(self) -> None:
+        self._look: asyncio.Task[dict[str, str | None]] | None = None
+
+    async def readyz(self, request: Request) -> JSONResponse:
+        resources = State.of(request).resources
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(_look(resources))
+        checks = await asyncio.shield(self._look)
+        ready = not any(checks.values())
+        # What is wrong may name hosts, users and folders, and where there are users, all of them may ask here.
+        hidden = "unavailable; the log says why" if resources.settings.authenticates else None
+        found = {name: (hidden or problem) if problem else "ok" for name, problem in checks.items()}
+        body = {"status": "ok" if ready else "unavailable", **found}
+        return JSONResponse(body, status_code=200 if ready else 503)
+
+
+async def _look(resources: Resources) -> dict[str, str | None]:
+    checks = await check_all(resources)
+    if any(checks.values()):
         log.warning("not ready", **{name: problem for name, problem in checks.items() if problem})
-    # What is wrong may name hosts, users and folders, and where there are users, all of them may ask here.
-    hidden = "unavailable; the log says why" if state.resources.settings.authenticates else None
-    found = {name: (hidden or problem) if problem else "ok" for name, problem in checks.items()}
-    body = {"status": "ok" if ready else "unavailable", **found}
-    return JSONResponse(body, status_code=200 if ready else 503)
+    return checks
 
 
 async def check_all(resources: Resources) -> dict[str, str | None]:
