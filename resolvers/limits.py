@@ -36,7 +36,7 @@ ASSUMED_SIZES = {"images": 4, "models": 4, "files": 4, "issues": 4, "queues": 2}
 """Of the lists that have no `first`."""
 OTHER_SIZE = 10
 COST_OF_TEXT = {"prompt": 10, "originalPrompt": 10}
-"""What is long counts for several fields."""
+"""Of some thousand characters, which count for ten short ones."""
 LARGEST_PAGE = 500
 """More is refused by the fields themselves."""
 
@@ -192,7 +192,8 @@ def check_cost(
     cost = _Cost(schema, document, operation, variables).total()
     if cost > limits.cost:
         raise _too_complex(
-            f"The operation may give {cost} fields; {limits.cost} are allowed. Ask for shorter pages or fewer fields."
+            f"The operation costs {cost}, one for each field that it may give and more for a prompt; "
+            f"{limits.cost} are allowed. Ask for shorter pages or fewer fields."
         )
 
 
