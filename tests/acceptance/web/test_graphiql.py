@@ -56,6 +56,23 @@ async def test_the_job_is_ready_in_the_tabs(embedded: Program, visitor: Visitor)
     assert visitor.complaints == []
 
 
+async def test_what_is_run_at_once_is_what_the_tab_holds(embedded: Program, visitor: Visitor, connect: Connect) -> None:
+    page = await opened(visitor, embedded)
+    for tab, answered in ("Queues", "concurrency"), ("Events", '"events"'):
+        await page.evaluate(
+            """tab => {
+                const buttons = [...document.querySelectorAll(".graphiql-tab-button")];
+                buttons.find(button => button.textContent === tab).click();
+                document.querySelector(".graphiql-execute-button").click();
+            }""",
+            tab,
+        )
+        if tab == "Events":
+            await connect(embedded).created("A hare, for whoever follows all delay:3=2")
+        await expect(answer(page)).to_contain_text(answered)
+    assert visitor.complaints == []
+
+
 def test_each_tab_that_wants_an_id_says_where_it_comes_from() -> None:
     wants = set()
     for path in (ROOT / "web" / "src" / "graphiql" / "examples").iterdir():

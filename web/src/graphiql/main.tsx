@@ -1,5 +1,6 @@
-import { createGraphiQLFetcher } from "@graphiql/toolkit";
+import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { GraphiQL } from "graphiql";
+import { Kind, parse, type DocumentNode } from "graphql";
 import { createRoot } from "react-dom/client";
 import "graphiql/style.css";
 import { keptToken } from "../token";
@@ -12,7 +13,26 @@ const socket = new URL("/graphql", location.href);
 socket.protocol = location.protocol.replace("http", "ws");
 
 // The headers editor's headers go with every HTTP request, and as `connection_init`'s payload on the WebSocket.
-const fetcher = createGraphiQLFetcher({ url: "/graphql", subscriptionUrl: socket.href });
+const send = createGraphiQLFetcher({ url: "/graphql", subscriptionUrl: socket.href });
+
+// GraphiQL reads an editor a moment after it is filled. Until then, document and name are those of the tab before.
+const fetcher: Fetcher = (params, options) => {
+  const documentAST = parsed(params.query);
+  if (!documentAST) return send(params, options);
+  const names = documentAST.definitions.flatMap((definition) =>
+    definition.kind === Kind.OPERATION_DEFINITION ? [definition.name?.value ?? null] : [],
+  );
+  const only = names.length === 1 ? { operationName: names[0]! } : {};
+  return send({ ...params, ...only }, { ...options, documentAST });
+};
+
+function parsed(text: string): DocumentNode | undefined {
+  try {
+    return parse(text);
+  } catch {
+    return undefined; // the server says what is wrong with it
+  }
+}
 
 const token = keptToken();
 const headers = token
