@@ -179,7 +179,7 @@ async def test_what_cannot_be_deleted_does_not_hold_up_the_rest(resources: Resou
         await store(refusing, folder)
         await files.note(resources.database, folder)
     await delete_once_late(refusing)
-    assert await left(refusing) == folders
+    assert folders[0] in await left(refusing)
     await delete_left_over(refusing)
     assert await left(refusing) == [folders[0]]
     assert stored(tmp_path) == [f"{folders[0]}image.png"]
