@@ -332,9 +332,12 @@ def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool
     )
 
 
-async def sweep(database: Database, table: Table, queued: int, grace_seconds: float) -> Sequence[str]:
+async def sweep(
+    database: Database, table: Table, queued: int, grace_seconds: float, silent_by: datetime | None
+) -> Sequence[str]:
     """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
 
+    Whose lease ran out by `silent_by` has lost its worker; None finds no such jobs.
     `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
     oldest first, have lost it. Where the account has a limit, no more of these, and of those that were never sent,
     are found than it has slots free: the others wait for them. Of two processes that sweep at once, each job is found
@@ -357,7 +360,7 @@ async def sweep(database: Database, table: Table, queued: int, grace_seconds: fl
     for condition, limit in (
         (_waiting(table, now, grace), min(count - queued, room)),
         (_unsent(table, now), room),
-        (_silent(table, now, grace), SWEEP_LIMIT),
+        *([] if silent_by is None else [(_silent(table, silent_by, grace), SWEEP_LIMIT)]),
     ):
         found += await _mark_sent(database, table, condition, limit, now)
     return found

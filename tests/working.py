@@ -7,7 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from events.types import EventData, ImageCompleted, ImageFailed, ModelCompleted,
 from settings import Settings
 from tasks.actors import generate_image, generate_model, queues
 from tasks.resources import Resources, open_resources
+from tasks.sweeper import sweeping
 from tasks.worker import working
 from tasks.worker_context import current
 from tests.waiting import until
@@ -165,7 +166,7 @@ class Far:
 
 
 @contextmanager
-def bench(folder: Path, **given: Any) -> Iterator[Far]:
+def bench(folder: Path, *, sweeps: bool = False, **given: Any) -> Iterator[Far]:
     """A running worker with settings of the test's own; one at a time, as Dramatiq has one a process."""
     settings = Settings(
         _env_file=None,
@@ -180,7 +181,7 @@ def bench(folder: Path, **given: Any) -> Iterator[Far]:
     async def run() -> None:
         async with open_resources(settings, queues, listen=True) as resources:
             await migrate(resources.database)
-            async with working(resources):
+            async with working(resources), sweeping(resources) if sweeps else nullcontext():
                 opened.set_result(Far(Bench(resources, folder), asyncio.get_running_loop()))
                 await stop.wait()
 

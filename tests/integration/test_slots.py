@@ -154,17 +154,17 @@ async def test_a_job_that_waits_for_a_slot_has_no_deadline_yet_and_uses_no_attem
 async def test_the_sweeper_sends_no_more_than_there_are_slots(opened):
     database = opened()
     ids = await created(database, "ada", 6)
-    assert len(await jobs.sweep(database, table, 0, 0)) == 6
+    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 6
     await slots.keep_limits(database, {table: 2})
-    assert len(await jobs.sweep(database, table, 0, 0)) == 2
+    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 2
     await claimed(database, 2)
-    assert len(await jobs.sweep(database, table, 0, 0)) == 1
+    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 1
     await claimed(database, 2)
-    assert await jobs.sweep(database, table, 0, 0) == []
+    assert await jobs.sweep(database, table, 0, 0, utc_now()) == []
     await fall_silent(database, ids[0])
-    assert ids[0] in await jobs.sweep(database, table, 0, 0)
+    assert ids[0] in await jobs.sweep(database, table, 0, 0, utc_now())
     await slots.keep_limits(database, {table: None})
-    assert len(await jobs.sweep(database, table, 0, 0)) == 5  # with the silent one
+    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 5  # with the silent one
 
 
 async def test_to_wait_for_a_slot_is_not_to_be_stuck(opened):

@@ -25,6 +25,7 @@ from db.refusal import Refusal, Refused
 from db.session import Database
 from db.tables import generated_images, metadata
 from db.tables import models as models_table
+from events.clock import utc_now
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestPhase, RequestStatus
 from events.types import (
     ImageCompleted,
@@ -252,7 +253,7 @@ class Lives(RuleBasedStateMachine):
     def take_over(self, data: st.DataObject) -> None:
         index = data.draw(st.sampled_from(sorted(self.claims)))
         self.run(expire(self.database, IMAGE_JOBS, self.image_jobs[index]))
-        assert self.image_jobs[index] in self.run(jobs.sweep(self.database, IMAGE_JOBS, 1_000, 5))
+        assert self.image_jobs[index] in self.run(jobs.sweep(self.database, IMAGE_JOBS, 1_000, 5, utc_now()))
         old = self.claims.pop(index)
         self.stale.append(old)
         self.claim(index)
@@ -325,7 +326,7 @@ class Lives(RuleBasedStateMachine):
                 self.run(jobs.back_off(self.database, self.model_claim.lease, FAILURE, 0, counts=True))
             case "expire":
                 self.run(expire(self.database, MODEL_JOBS, self.model_jobs[-1]))
-                assert self.run(jobs.sweep(self.database, MODEL_JOBS, 1_000, 5)) == [self.model_jobs[-1]]
+                assert self.run(jobs.sweep(self.database, MODEL_JOBS, 1_000, 5, utc_now())) == [self.model_jobs[-1]]
         self.stale_models.append(self.model_claim)
         self.model_claim = None
         self.claim_model()

@@ -336,7 +336,7 @@ async def age(database: Database, *job_ids: str, seconds: float = 60) -> None:
 
 
 async def sweep(database: Database, queued: int = 0, grace: float = 5) -> set[str]:
-    found = await jobs.sweep(database, IMAGE_JOBS, queued, grace)
+    found = await jobs.sweep(database, IMAGE_JOBS, queued, grace, utc_now())
     assert len(found) == len(set(found))
     return set(found)
 
@@ -386,7 +386,7 @@ async def test_two_sweeps_find_each_lost_job_once(database: Database):
         await claim_image(database, job_ids[3])
         await expire(database, IMAGE_JOBS, job_ids[3])
         lost += job_ids
-    found = await asyncio.gather(*(jobs.sweep(database, IMAGE_JOBS, 0, 5) for _ in range(4)))
+    found = await asyncio.gather(*(jobs.sweep(database, IMAGE_JOBS, 0, 5, utc_now()) for _ in range(4)))
     assert Counter(job_id for swept in found for job_id in swept) == Counter(lost)
 
 
@@ -402,7 +402,7 @@ async def test_sweeps_do_not_lock_workers_out(database: Database):
         await images.complete(database, Drawn(claim, "a.png"))
 
     await asyncio.gather(
-        *(work(job_id) for job_id in all_jobs), *(jobs.sweep(database, IMAGE_JOBS, 0, 0) for _ in range(12))
+        *(work(job_id) for job_id in all_jobs), *(jobs.sweep(database, IMAGE_JOBS, 0, 0, utc_now()) for _ in range(12))
     )
     assert {image.status for image in await rows(database, generated_images)} == {ImageStatus.COMPLETED}
 

@@ -1,0 +1,69 @@
+"""Standstills that make living workers look silent: each picture is drawn once all the same."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from db import jobs
+from events.types import TaskUpdated
+from tests import scripted
+from tests.waiting import until
+from tests.working import Far, bench
+
+HOUR = timedelta(hours=1)
+LEASE_SECONDS = 3
+
+
+async def being_drawn(worker: Far, seconds: float) -> str:
+    """The id of a request whose picture is under way, for so long."""
+    request_id, _ = await worker.draw(f"a fox, delay={seconds}")
+    await until(lambda: asked() == 1)
+    return request_id
+
+
+def asked() -> int:
+    """How often a picture was asked for."""
+    return sum(call["call"] == "image" for call in scripted.entries(scripted.JOURNAL))
+
+
+@pytest.fixture
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("tests.scripted.JOURNAL", tmp_path / "journal")
+    quick = {"lease_seconds": LEASE_SECONDS, "sweep_seconds": 0.1}
+    with bench(tmp_path, sweeps=True, image_provider="tests.scripted:Images", **quick) as worker:
+        yield worker
+
+
+@pytest.mark.parametrize("leap", [HOUR, -HOUR])
+async def test_the_clock_leaps(worker: Far, monkeypatch: pytest.MonkeyPatch, leap: timedelta) -> None:
+    """As it does where a machine was suspended, too."""
+    request_id = await being_drawn(worker, LEASE_SECONDS)
+    monkeypatch.setattr("events.clock.datetime", SimpleNamespace(now=lambda zone: datetime.now(zone) + leap))
+    await worker.ended(request_id, (TaskUpdated,))
+    assert asked() == 1
+
+
+async def test_the_database_stands_still(worker: Far, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = await being_drawn(worker, 2 * LEASE_SECONDS)
+
+    def stand_still(name: str, seconds: float) -> None:
+        call, end = getattr(jobs, name), time.monotonic() + seconds
+
+        async def stands(*arguments: Any, **named: Any) -> Any:
+            if time.monotonic() < end:
+                raise ConnectionRefusedError
+            return await call(*arguments, **named)
+
+        monkeypatch.setattr(jobs, name, stands)
+
+    stand_still("sweep", 1.3 * LEASE_SECONDS)
+    # The sweeper finds the database first.
+    stand_still("renew", 1.5 * LEASE_SECONDS)
+    await worker.ended(request_id, (TaskUpdated,))
+    assert asked() == 1
