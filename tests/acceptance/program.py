@@ -68,6 +68,12 @@ class Program:
     def log(self) -> str:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
+    @property
+    def account(self) -> dict[str, list[str]]:
+        """What its processes have logged, and asked of their providers."""
+        paths = [*sorted(self.folder.glob("*.log")), self.journal]
+        return {path.name: path.read_text().splitlines() for path in paths if path.exists()}
+
     def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """One of the program's other commands."""
         return subprocess.run(

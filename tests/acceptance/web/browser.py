@@ -6,12 +6,23 @@ import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, WebSocket, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    WebSocket,
+    async_playwright,
+)
 
 from tests.servers import require
 
@@ -53,6 +64,13 @@ class Visitor:
         self.context = context
         self.strangers: list[str] = []
         self.complaints: list[str] = []
+        self._network: list[str] = []
+        for event in ("request", "response", "requestfailed", "requestfinished"):
+            context.on(event, partial(self._note, event))
+
+    @property
+    def account(self) -> dict[str, list[str]]:
+        return {"network": self._network, "complaints": self.complaints}
 
     async def open(self, url: str) -> Page:
         page = await self.context.new_page()
@@ -62,6 +80,10 @@ class Visitor:
         page.on("websocket", self._see)
         await page.goto(url)
         return page
+
+    def _note(self, event: str, met: Request | Response) -> None:
+        outcome = met.status if isinstance(met, Response) else met.failure
+        self._network.append(f"{datetime.now(UTC):%H:%M:%S.%f} {event} {outcome or ''} {met.url}")
 
     def _hear(self, message: ConsoleMessage) -> None:
         # Chromium tells of its software renderer, which is the test's own choice.
