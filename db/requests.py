@@ -77,7 +77,7 @@ def _refuse_if_full(active: int | None, limit: int) -> None:
     if active is not None and active >= limit:
         raise Refused(
             Refusal.QUOTA_EXCEEDED,
-            f"You have {active} requests under way, and {limit} is the limit. Wait for one to finish, or cancel one.",
+            f"As many requests are under way as may be ({active} of {limit}). Wait for one to finish, or cancel one.",
         )
 
 

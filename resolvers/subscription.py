@@ -12,8 +12,9 @@ from db.queries import owner_of_request
 from events.clock import utc_now
 from events.follow import OfRequest, OfUser, Topic
 from resolvers.context import Info
-from schema.errors import ErrorCode, api_error, bad_input
+from schema.errors import ErrorCode, api_error
 from schema.events import RequestEvent
+from schema.types import known_up_to
 
 Events = AsyncGenerator[RequestEvent, None]
 
@@ -41,9 +42,7 @@ class Subscription:
         after_sequence: Annotated[int | None, argument(description="The last one that is known already.")] = 0,
     ) -> AsyncGenerator[RequestEvent, None]:
         context = info.context
-        after = after_sequence or 0
-        if after < 0:
-            raise bad_input("`afterSequence` must not be negative.")
+        after = known_up_to(after_sequence)
         if await owner_of_request(context.database, request_id) != context.caller.user_id:
             raise api_error(ErrorCode.NOT_FOUND, "There is no such request.")
         return cast("Events", Source(OfRequest(request_id, after)))

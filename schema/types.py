@@ -271,7 +271,7 @@ class GenerationRequest(Node):
             first = 100
         if not 1 <= first <= EVENTS_LIMIT:
             raise bad_input(f"`first` must be between 1 and {EVENTS_LIMIT}.")
-        rows = await read_events(info.context.database, self.record.id, after_sequence or 0, first)
+        rows = await read_events(info.context.database, self.record.id, known_up_to(after_sequence), first)
         return [event_of(row) for row in rows]
 
     @strawberry.field(description="Where its SSE stream is: an absolute path with a short-lived token in it.")
@@ -331,3 +331,10 @@ async def _there(loader: DataLoader[str, R | None], row_id: str, what: str) -> R
     if found is None:
         raise gone(what)
     return found
+
+
+def known_up_to(after_sequence: int | None) -> int:
+    """The sequence after which events are asked for; raises BAD_USER_INPUT."""
+    if after_sequence is not None and after_sequence < 0:
+        raise bad_input("`afterSequence` must not be negative.")
+    return after_sequence or 0

@@ -135,6 +135,10 @@ class System:
     def log(self) -> str:
         return "".join(process.log for process in (self.api, *self.workers))
 
+    @property
+    def account(self) -> dict[str, list[str]]:
+        return {process.name: process.log.splitlines() for process in (self.api, *self.workers)}
+
     def unexpected(self) -> list[str]:
         """What the program logs of its own faults, rather than of the services'."""
         odd = re.compile(r'Traceback|"level": ?"(error|critical)"')

@@ -286,10 +286,10 @@ async def test_the_quota_counts_selections_and_retries(database: Database):
     for job_id in job_ids[1:]:
         await draw(database, job_id)
     await create(database, limit=1)
-    with pytest.raises(Refused, match="1 is the limit"):
+    with pytest.raises(Refused, match="1 of 1"):
         await models.select_image(database, "ann", waiting, 0, 100, 1, 3)
     image = await row(database, generated_images, request_id=request_id, index=0)
-    with pytest.raises(Refused, match="1 is the limit"):
+    with pytest.raises(Refused, match="1 of 1"):
         await images.retry(database, "ann", image.id, 1)
     await models.select_image(database, "ann", waiting, 0, 100, 2, 3)
 
@@ -306,7 +306,7 @@ async def test_pictures_that_are_drawn_again_beside_a_model_count_for_other_retr
         failed += [(await row(database, generated_images, request_id=request_id, index=index)).id for index in (0, 1)]
     for image_id in failed[:2]:
         await images.retry(database, "ann", image_id, 1)
-    with pytest.raises(Refused, match="You have 1 requests under way, and 1 is the limit"):
+    with pytest.raises(Refused, match="1 of 1"):
         await images.retry(database, "ann", failed[2], 1)
 
 

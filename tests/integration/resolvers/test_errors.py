@@ -158,6 +158,11 @@ async def test_what_is_deleted_while_it_is_read_is_no_internal_error(
     assert await code(context, query, id=request_id) == "NOT_FOUND"
 
 
+async def test_events_after_a_negative_sequence(on_sqlite: Database, context_for: Any):
+    query = "query ($id: ID!) { request(id: $id) { events(afterSequence: -1) { id } } }"
+    assert await code(context_for(on_sqlite), query, id=await drawn(on_sqlite)) == "BAD_USER_INPUT"
+
+
 @pytest.mark.parametrize(
     ("query", "variables", "expected"),
     [
