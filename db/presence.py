@@ -16,24 +16,27 @@ from events.status import JobStatus
 
 
 @asynccontextmanager
-async def present(database: Database) -> AsyncIterator[None]:
+async def present(database: Database) -> AsyncIterator[bool]:
     """Say that a process is there while the block runs. If no other is, the leases that there are end now.
+
+    Gives whether others are known to be there.
 
     The system keeps the lock of the file beside the database, and lets go of it whichever way a process ends. On a
     server's database, processes cannot know of each other: there, leases end in their time.
     """
     if database.path is None:
-        yield
+        yield False
         return
     with database.path.with_name(f"{database.path.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pass
+            others = True
         else:
+            others = False
             await _end_leases(database)
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_SH)
-        yield
+        yield others
 
 
 async def _end_leases(database: Database) -> None:

@@ -57,7 +57,11 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         await prepare_database(resources.database, configured)
-        await stack.enter_async_context(present(resources.database))
+        if await stack.enter_async_context(present(resources.database)) and configured.redis_url is None:
+            log.warning(
+                "another process works on the same SQLite file: each sees seconds later what the other does; "
+                "set REDIS_URL for both, or stop one"
+            )
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
         app.state.maquette = State.made(

@@ -15,7 +15,8 @@ async def test_those_of_a_killed_process_end_when_the_next_one_comes(tmp_path: P
         _, job_ids = await create(database)
         await claim_image(database, job_ids[0], LEASE_SECONDS)
         assert await images.claim(database, job_ids[0], TERMS) is None
-        async with present(database):
+        async with present(database) as others:
+            assert not others
             claim = await images.claim(database, job_ids[0], TERMS)
         assert claim is not None
         assert claim.lease.attempt == 1
@@ -26,7 +27,8 @@ async def test_those_of_a_process_that_lives_do_not(tmp_path: Path) -> None:
     async with opened(url) as first, opened(url) as second, present(first):
         _, job_ids = await create(first)
         await claim_image(first, job_ids[0], LEASE_SECONDS)
-        async with present(second):
+        async with present(second) as others:
+            assert others
             assert await images.claim(second, job_ids[0], TERMS) is None
         async with present(second):
             assert await images.claim(second, job_ids[0], TERMS) is None
