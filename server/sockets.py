@@ -1,7 +1,4 @@
-"""`/graphql` over WebSocket, as the subprotocol graphql-transport-ws has it.
-
-https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
-"""
+"""`/graphql` over WebSocket, as the subprotocol graphql-transport-ws has it."""
 
 from __future__ import annotations
 
@@ -9,11 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Collection, Mapping
 from contextlib import suppress
-from typing import Annotated, Any, assert_never
+from typing import Any, assert_never
 from weakref import WeakSet
 
 from graphql import GraphQLError, OperationType
-from msgspec import Meta, Struct
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -35,65 +31,17 @@ from server.keys import KeysUnavailable
 from server.outlet import Outlet
 from server.parameters import Malformed, Parameters, decode, operation_of
 from server.places import Full, Place
+from server.protocol import PROTOCOL, Close, CloseCode, Complete, ConnectionInit, Message, Ping, Pong, Subscribe
 from server.state import State
 from server.transport import Line
 from server.upgraded import forget_handshake
 
-PROTOCOL = "graphql-transport-ws"
-GOING_AWAY = 1001
-TOO_BIG = 1009
-TRY_AGAIN_LATER = 1013
-MALFORMED = 4400
-UNAUTHORIZED = 4401
-FORBIDDEN = 4403
-NO_PROTOCOL = 4406
-INIT_TIMEOUT = 4408
-TAKEN = 4409
-TOO_MANY_INITS = 4429
 HEADERS = (b"host", b"authorization")
 """What is asked after of a handshake's headers once the connection is there."""
 LEAVING = "The server stops; connect again"
-REASON_BYTES = 123
-"""What a close frame has room for."""
 CLOSING_SECONDS = 1.0
 LINGERING_SECONDS = 12.0
 """uvicorn gives the client ten seconds to answer a close."""
-
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
-
-
-class ConnectionInit(Struct, tag="connection_init"):
-    payload: dict[str, Any] | None = None
-
-
-class Ping(Struct, tag="ping"):
-    payload: dict[str, Any] | None = None
-
-
-class Pong(Struct, tag="pong"):
-    payload: dict[str, Any] | None = None
-
-
-class Subscribe(Struct, tag="subscribe"):
-    id: Id
-    payload: Parameters
-
-
-class Complete(Struct, tag="complete"):
-    id: Id
-
-
-Message = ConnectionInit | Ping | Pong | Subscribe | Complete
-
-
-class Close(Exception):
-    """The connection is to be closed, with this code and for this reason."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        # A character cut in two is dropped.
-        self.reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
 
 
 class Sockets:
@@ -109,7 +57,7 @@ class Sockets:
         if not await self._accepted(websocket):
             return
         if self._are_leaving:
-            await websocket.close(GOING_AWAY, LEAVING)
+            await websocket.close(CloseCode.GOING_AWAY, LEAVING)
             return
         forget_handshake(receive)
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name in HEADERS]
@@ -124,7 +72,7 @@ class Sockets:
             return False
         if PROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
-            await websocket.close(NO_PROTOCOL, "Subprotocol not acceptable")
+            await websocket.close(CloseCode.NO_PROTOCOL, "Subprotocol not acceptable")
             return False
         await websocket.accept(PROTOCOL)
         return True
@@ -142,7 +90,7 @@ class Sockets:
         """
         self._are_leaving = True
         for socket in tuple(self._open):
-            socket.leave(Close(GOING_AWAY, LEAVING))
+            socket.leave(Close(CloseCode.GOING_AWAY, LEAVING))
 
     async def wait_closed(self) -> None:
         """Wait until the closes are sent, but not long."""
@@ -180,7 +128,7 @@ class Socket:
         self._settings = self._state.resources.settings
         self._caller: Caller | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
-        self._ending = Close(INIT_TIMEOUT, "Connection initialisation timeout")
+        self._ending = Close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
         self._deadline = asyncio.timeout(self._settings.init_timeout_seconds)
         self._place: Place | None = None
 
@@ -224,13 +172,15 @@ class Socket:
             raise WebSocketDisconnect(received.get("code", 1005))
         text = received.get("text")
         if text is None:
-            raise Close(MALFORMED, "Messages must be text")
+            raise Close(CloseCode.MALFORMED, "Messages must be text")
         if len(text.encode()) > self._settings.max_message_bytes:
-            raise Close(TOO_BIG, f"Messages of more than {self._settings.max_message_bytes} bytes are not allowed")
+            raise Close(
+                CloseCode.TOO_BIG, f"Messages of more than {self._settings.max_message_bytes} bytes are not allowed"
+            )
         try:
             message: Message = decode(text, Message)
         except Malformed as error:
-            raise Close(MALFORMED, f"Invalid message: {error}") from None
+            raise Close(CloseCode.MALFORMED, f"Invalid message: {error}") from None
         return message
 
     async def _handle(self, message: Message) -> None:
@@ -252,26 +202,26 @@ class Socket:
 
     async def _init(self, payload: Mapping[str, Any]) -> None:
         if self._caller is not None:
-            raise Close(TOO_MANY_INITS, "Too many initialisation requests")
+            raise Close(CloseCode.TOO_MANY_INITS, "Too many initialisation requests")
         header = _authorization(payload) or HTTPConnection(self._scope).headers.get("authorization")
         try:
             caller = await self._state.authenticator.caller(header)
             self._place = self._state.connections.take(caller.user_id)
         except Unauthenticated as error:
-            raise Close(FORBIDDEN, f"Forbidden: {error}") from None
+            raise Close(CloseCode.FORBIDDEN, f"Forbidden: {error}") from None
         except (KeysUnavailable, Full) as error:
-            raise Close(TRY_AGAIN_LATER, str(error)) from None
+            raise Close(CloseCode.TRY_AGAIN_LATER, str(error)) from None
         self._caller = caller
-        self._ending = Close(FORBIDDEN, "Forbidden: the token has expired; connect again with a new one")
+        self._ending = Close(CloseCode.FORBIDDEN, "Forbidden: the token has expired; connect again with a new one")
         left = None if caller.expires_at is None else caller.expires_at - time.time()
         self._deadline.reschedule(None if left is None else asyncio.get_running_loop().time() + left)
         await self.send({"type": "connection_ack"})
 
     async def _subscribe(self, operation_id: str, parameters: Parameters) -> None:
         if self._caller is None:
-            raise Close(UNAUTHORIZED, "Unauthorized")
+            raise Close(CloseCode.UNAUTHORIZED, "Unauthorized")
         if operation_id in self._operations:
-            raise Close(TAKEN, f"Subscriber for {operation_id} already exists")
+            raise Close(CloseCode.TAKEN, f"Subscriber for {operation_id} already exists")
         if len(self._operations) >= self._settings.max_subscriptions_per_connection:
             limit = f"{self._settings.max_subscriptions_per_connection} operations are allowed on one connection"
             await self.send(_error(operation_id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
@@ -279,7 +229,7 @@ class Socket:
         try:
             operation = operation_of(parameters, self._state.persisted, self._state.limits)
         except Malformed as error:
-            raise Close(MALFORMED, f"Invalid message: {error}") from None
+            raise Close(CloseCode.MALFORMED, f"Invalid message: {error}") from None
         except Refused as refused:
             await self.send(_error(operation_id, *refused.errors))
             return
@@ -394,7 +344,7 @@ class Following(Outlet):
 
 def _not_reading() -> Close:
     # One for each client: an exception keeps the frames through which it was raised.
-    return Close(TRY_AGAIN_LATER, "You do not read; come back with your cursor")
+    return Close(CloseCode.TRY_AGAIN_LATER, "You do not read; come back with your cursor")
 
 
 def _error(operation_id: str, *errors: GraphQLError) -> dict[str, Any]:
