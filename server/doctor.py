@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from db import jobs
+from db import lost
 from db import migrate as migrations
 from db.queues import JOBS, queue_states
 from providers.load import image_provider, model_provider, prompt_provider
@@ -176,7 +176,7 @@ async def _rows(resources: Resources) -> Findings:
     lacking = [queue.name for queue in await queue_states(database) if not queue.workers]
     stuck = 0
     for table in JOBS.values():
-        stuck += await jobs.count_stuck(database, table, STUCK_SECONDS)
+        stuck += await lost.count_stuck(database, table, STUCK_SECONDS)
     return {
         "tables": None,
         "workers": f"none works on {' and '.join(lacking)}; start `maquette serve` or `maquette worker`"

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from db import jobs
+from db import lost
 from db.queues import JOBS
 from events.clock import utc_now
 from tasks import actors
@@ -98,10 +98,10 @@ async def sweep_jobs(resources: Resources, silence: Silence, grace_seconds: floa
                 queued = await asyncio.to_thread(resources.queues.waiting, queue)
             except QueueUnavailable:
                 return
-            lost = await jobs.sweep(resources.database, JOBS[queue], queued, grace_seconds, silent_by)
-            if lost:
-                log.info("sent again what was lost", queue=queue, jobs=len(lost))
-                resources.sender.send(actor.message(job_id) for job_id in lost)
+            found = await lost.find(resources.database, JOBS[queue], queued, grace_seconds, silent_by)
+            if found:
+                log.info("sent again what was lost", queue=queue, jobs=len(found))
+                resources.sender.send(actor.message(job_id) for job_id in found)
 
 
 async def _safely(step: Awaitable[None]) -> None:

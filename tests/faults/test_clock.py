@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from db import images, jobs
+from db import images, jobs, lost
 from db.images import Drawn, ImageClaim
 from db.log import RowHeads, read_events
 from db.session import Database
@@ -58,7 +58,7 @@ async def test_jobs_wait_for_no_clock(clock: Clock, tmp_path: Path) -> None:
         await claim_image(database, dead)
         await jobs.back_off(database, (await claim_image(database, failed)).lease, FAILURE, 60, counts=True)
         clock.off = -HOUR
-        assert set(await jobs.sweep(database, IMAGE_JOBS, 0, 5, utc_now())) == {fresh, dead, failed, held}
+        assert set(await lost.find(database, IMAGE_JOBS, 0, 5, utc_now())) == {fresh, dead, failed, held}
         for job_id in (fresh, dead, failed):
             assert await claim(database, job_id) is not None
         # Whose worker lives keeps its job on the new time.

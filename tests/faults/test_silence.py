@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from db import jobs
+from db import jobs, lost
 from events.types import TaskUpdated
 from tests import scripted
 from tests.waiting import until
@@ -52,18 +52,18 @@ async def test_the_clock_leaps(worker: Far, monkeypatch: pytest.MonkeyPatch, lea
 async def test_the_database_stands_still(worker: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     request_id = await being_drawn(worker, 2 * LEASE_SECONDS)
 
-    def stand_still(name: str, seconds: float) -> None:
-        call, end = getattr(jobs, name), time.monotonic() + seconds
+    def stand_still(module: ModuleType, name: str, seconds: float) -> None:
+        call, end = getattr(module, name), time.monotonic() + seconds
 
         async def stands(*arguments: Any, **named: Any) -> Any:
             if time.monotonic() < end:
                 raise ConnectionRefusedError
             return await call(*arguments, **named)
 
-        monkeypatch.setattr(jobs, name, stands)
+        monkeypatch.setattr(module, name, stands)
 
-    stand_still("sweep", 1.3 * LEASE_SECONDS)
+    stand_still(lost, "find", 1.3 * LEASE_SECONDS)
     # The sweeper finds the database first.
-    stand_still("renew", 1.5 * LEASE_SECONDS)
+    stand_still(jobs, "renew", 1.5 * LEASE_SECONDS)
     await worker.ended(request_id, (TaskUpdated,))
     assert asked() == 1

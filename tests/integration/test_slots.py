@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from db import creation, images, jobs, slots
+from db import creation, images, jobs, lost, slots
 from db.creation import NewRequest
 from db.images import Drawn
 from db.jobs import Terms
@@ -154,28 +154,28 @@ async def test_a_job_that_waits_for_a_slot_has_no_deadline_yet_and_uses_no_attem
 async def test_the_sweeper_sends_no_more_than_there_are_slots(opened):
     database = opened()
     ids = await created(database, "ada", 6)
-    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 6
+    assert len(await lost.find(database, table, 0, 0, utc_now())) == 6
     await slots.keep_limits(database, {table: 2})
-    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 2
+    assert len(await lost.find(database, table, 0, 0, utc_now())) == 2
     await claimed(database, 2)
-    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 1
+    assert len(await lost.find(database, table, 0, 0, utc_now())) == 1
     await claimed(database, 2)
-    assert await jobs.sweep(database, table, 0, 0, utc_now()) == []
+    assert await lost.find(database, table, 0, 0, utc_now()) == []
     await fall_silent(database, ids[0])
-    assert ids[0] in await jobs.sweep(database, table, 0, 0, utc_now())
+    assert ids[0] in await lost.find(database, table, 0, 0, utc_now())
     await slots.keep_limits(database, {table: None})
-    assert len(await jobs.sweep(database, table, 0, 0, utc_now())) == 5  # with the silent one
+    assert len(await lost.find(database, table, 0, 0, utc_now())) == 5  # with the silent one
 
 
 async def test_to_wait_for_a_slot_is_not_to_be_stuck(opened):
     database = opened()
     await slots.keep_limits(database, {table: 1})
     await created(database, "ada", 2)
-    assert await jobs.count_stuck(database, table, 0) == 2
+    assert await lost.count_stuck(database, table, 0) == 2
     await claimed(database, 1)
-    assert await jobs.count_stuck(database, table, 0) == 0
+    assert await lost.count_stuck(database, table, 0) == 0
     await slots.keep_limits(database, {table: None})
-    assert await jobs.count_stuck(database, table, 0) == 1
+    assert await lost.count_stuck(database, table, 0) == 1
 
 
 async def test_without_a_limit_nothing_more_is_asked(opened):

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from db import images, jobs, models, requests
+from db import images, jobs, lost, models, requests
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.models import ModelClaim
@@ -253,7 +253,7 @@ class Lives(RuleBasedStateMachine):
     def take_over(self, data: st.DataObject) -> None:
         index = data.draw(st.sampled_from(sorted(self.claims)))
         self.run(expire(self.database, IMAGE_JOBS, self.image_jobs[index]))
-        assert self.image_jobs[index] in self.run(jobs.sweep(self.database, IMAGE_JOBS, 1_000, 5, utc_now()))
+        assert self.image_jobs[index] in self.run(lost.find(self.database, IMAGE_JOBS, 1_000, 5, utc_now()))
         old = self.claims.pop(index)
         self.stale.append(old)
         self.claim(index)
@@ -326,7 +326,7 @@ class Lives(RuleBasedStateMachine):
                 self.run(jobs.back_off(self.database, self.model_claim.lease, FAILURE, 0, counts=True))
             case "expire":
                 self.run(expire(self.database, MODEL_JOBS, self.model_jobs[-1]))
-                assert self.run(jobs.sweep(self.database, MODEL_JOBS, 1_000, 5, utc_now())) == [self.model_jobs[-1]]
+                assert self.run(lost.find(self.database, MODEL_JOBS, 1_000, 5, utc_now())) == [self.model_jobs[-1]]
         self.stale_models.append(self.model_claim)
         self.model_claim = None
         self.claim_model()

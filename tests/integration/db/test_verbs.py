@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from db import creation, images, jobs, models, requests
+from db import creation, images, jobs, lost, models, requests
 from db.images import Drawn
 from db.jobs import LeaseLost
 from db.queries import files_of_models
@@ -143,12 +143,12 @@ async def test_a_take_over_of_an_image_goes_on_where_it_stood(database: Database
 
 async def test_an_image_that_the_user_retries_is_submitted_anew(database: Database):
     _, job_ids = await create(database)
-    lost = await claim_image(database, job_ids[0])
-    await jobs.begin_submit(database, lost.lease)
+    gone = await claim_image(database, job_ids[0])
+    await jobs.begin_submit(database, gone.lease)
     slow = await claim_image(database, job_ids[1])
     await jobs.begin_submit(database, slow.lease)
     await jobs.note_submitted(database, slow.lease, "their-7")
-    for claim in (lost, slow):
+    for claim in (gone, slow):
         await images.fail(database, claim, FAILURE)
         await images.retry(database, "ann", claim.image_id, 0)
         again = await claim_image(database, claim.lease.job_id)
@@ -336,7 +336,7 @@ async def age(database: Database, *job_ids: str, seconds: float = 60) -> None:
 
 
 async def sweep(database: Database, queued: int = 0, grace: float = 5) -> set[str]:
-    found = await jobs.sweep(database, IMAGE_JOBS, queued, grace, utc_now())
+    found = await lost.find(database, IMAGE_JOBS, queued, grace, utc_now())
     assert len(found) == len(set(found))
     return set(found)
 
@@ -362,13 +362,13 @@ async def test_a_sweep_leaves_jobs_whose_messages_are_queued(database: Database)
 
 
 async def test_a_sweep_finds_a_lost_message_while_younger_ones_are_queued(database: Database):
-    _, lost = await create(database)
-    await age(database, lost[0])
-    for job_id in lost[1:]:
+    _, ids = await create(database)
+    await age(database, ids[0])
+    for job_id in ids[1:]:
         await draw(database, job_id)
     for _ in range(3):
         await create(database)
-    assert await sweep(database, queued=12) == {lost[0]}
+    assert await sweep(database, queued=12) == {ids[0]}
 
 
 async def test_a_sweep_finds_what_back_off_left_behind(database: Database):
@@ -378,16 +378,16 @@ async def test_a_sweep_finds_what_back_off_left_behind(database: Database):
 
 
 async def test_two_sweeps_find_each_lost_job_once(database: Database):
-    lost = []
+    missing = []
     for _ in range(5):
         _, job_ids = await create(database)
         await age(database, *job_ids[:2])
         await jobs.give_back(database, (await claim_image(database, job_ids[2])).lease)
         await claim_image(database, job_ids[3])
         await expire(database, IMAGE_JOBS, job_ids[3])
-        lost += job_ids
-    found = await asyncio.gather(*(jobs.sweep(database, IMAGE_JOBS, 0, 5, utc_now()) for _ in range(4)))
-    assert Counter(job_id for swept in found for job_id in swept) == Counter(lost)
+        missing += job_ids
+    found = await asyncio.gather(*(lost.find(database, IMAGE_JOBS, 0, 5, utc_now()) for _ in range(4)))
+    assert Counter(job_id for swept in found for job_id in swept) == Counter(missing)
 
 
 async def test_sweeps_do_not_lock_workers_out(database: Database):
@@ -402,18 +402,18 @@ async def test_sweeps_do_not_lock_workers_out(database: Database):
         await images.complete(database, Drawn(claim, "a.png"))
 
     await asyncio.gather(
-        *(work(job_id) for job_id in all_jobs), *(jobs.sweep(database, IMAGE_JOBS, 0, 0, utc_now()) for _ in range(12))
+        *(work(job_id) for job_id in all_jobs), *(lost.find(database, IMAGE_JOBS, 0, 0, utc_now()) for _ in range(12))
     )
     assert {image.status for image in await rows(database, generated_images)} == {ImageStatus.COMPLETED}
 
 
 async def test_stuck_jobs_are_counted(database: Database):
     _, job_ids = await create(database)
-    assert await jobs.count_stuck(database, IMAGE_JOBS, 30) == 0
+    assert await lost.count_stuck(database, IMAGE_JOBS, 30) == 0
     await age(database, job_ids[0])
     await claim_image(database, job_ids[1])
     await expire(database, IMAGE_JOBS, job_ids[1], ago=60)
-    assert await jobs.count_stuck(database, IMAGE_JOBS, 30) == 2
+    assert await lost.count_stuck(database, IMAGE_JOBS, 30) == 2
 
 
 async def test_deleting_while_a_claim_is_held(database: Database, told: Told):
@@ -492,14 +492,14 @@ async def test_finishing_a_model_and_cancelling_at_once(database: Database):
         ends = await asyncio.gather(*map(outcome, calls if turn % 2 else calls[::-1]))
         request = await request_of(database, request_id)
         seen.add(request.status)
-        lost = [end for end in ends if isinstance(end, Exception)]
-        assert len(lost) == 1
+        refused = [end for end in ends if isinstance(end, Exception)]
+        assert len(refused) == 1
         if request.status is RequestStatus.MODEL_COMPLETED:
-            assert isinstance(lost[0], Refused)
-            assert lost[0].refusal is Refusal.ALREADY_FINISHED
+            assert isinstance(refused[0], Refused)
+            assert refused[0].refusal is Refusal.ALREADY_FINISHED
         else:
             assert request.status is RequestStatus.CANCELLED
-            assert isinstance(lost[0], LeaseLost)
+            assert isinstance(refused[0], LeaseLost)
     assert seen <= {RequestStatus.MODEL_COMPLETED, RequestStatus.CANCELLED}
 
 

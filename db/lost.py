@@ -1,0 +1,107 @@
+"""Finding the jobs that nobody will do unless they are sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
+
+from db import slots
+from db.due import come, due
+from db.session import Database
+from events.clock import utc_now
+from events.status import JobStatus
+
+LIMIT = 500
+"""So many jobs are found at a time of each kind."""
+
+
+async def find(
+    database: Database, table: Table, queued: int, grace_seconds: float, silent_by: datetime | None
+) -> Sequence[str]:
+    """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
+
+    Whose lease ran out by `silent_by` has lost its worker; None finds no such jobs.
+
+    `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
+    oldest first, have lost it. Where the account has a limit, no more of these, and of those that were never sent,
+    are found than it has slots free: the others wait for them. Of two processes that sweep at once, each job is found
+    by one.
+    """
+    now, grace = utc_now(), timedelta(seconds=grace_seconds)
+    sent = and_(due(table, now), table.c.sent_at.is_not(None))
+    async with database.reading() as connection:
+        count, most, held = (
+            await connection.execute(
+                select(
+                    select(func.count()).select_from(table).where(sent).scalar_subquery(),
+                    slots.limit_of(table).scalar_subquery(),
+                    select(func.count()).select_from(table).where(slots.holding(table, now)).scalar_subquery(),
+                )
+            )
+        ).one()
+    room = LIMIT if most is None else max(0, most - held)
+    found: list[str] = []
+    for condition, limit in (
+        (_waiting(table, now, grace), min(count - queued, room)),
+        (_unsent(table, now), room),
+        *([] if silent_by is None else [(_silent(table, silent_by, grace), LIMIT)]),
+    ):
+        found += await _mark_sent(database, table, condition, limit, now)
+    return found
+
+
+async def count_stuck(database: Database, table: Table, seconds: float) -> int:
+    """Jobs that should have been in hand for so long, and are not. To wait for a slot of the account is fine."""
+    now = utc_now()
+    before = now - timedelta(seconds=seconds)
+    most = slots.limit_of(table).scalar_subquery()
+    others = table.alias()
+    held = select(func.count()).select_from(others).where(slots.holding(others, now)).scalar_subquery()
+    stuck = or_(
+        and_(table.c.status == JobStatus.PENDING, table.c.available_at <= before, or_(most.is_(None), held < most)),
+        and_(table.c.status == JobStatus.RUNNING, table.c.lease_expires_at <= before),
+    )
+    async with database.reading() as connection:
+        return await connection.scalar(select(func.count()).select_from(table).where(stuck)) or 0
+
+
+def _unsent(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Jobs that are due and for which there is no message."""
+    return and_(due(table, now), table.c.sent_at.is_(None))
+
+
+def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs that are due and whose message should have been worked on by now."""
+    return and_(due(table, now), come(table.c.sent_at, now - grace))
+
+
+def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs whose worker went silent, and for which nobody has sent a message since."""
+    return and_(
+        table.c.status == JobStatus.RUNNING,
+        come(table.c.lease_expires_at, now),
+        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace), table.c.sent_at <= table.c.lease_expires_at),
+    )
+
+
+async def _mark_sent(
+    database: Database, table: Table, condition: ColumnElement[bool], limit: int, now: datetime
+) -> list[str]:
+    """Mark up to `limit` jobs as sent, oldest first; returns those that no other process has marked meanwhile."""
+    if limit <= 0:
+        return []
+    async with database.reading() as connection:
+        ids = list(
+            await connection.scalars(select(table.c.id).where(condition).order_by(table.c.available_at).limit(limit))
+        )
+    if not ids:
+        return []
+    async with database.transaction() as transaction:
+        found = await transaction.scalars(
+            select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
+        )
+        if found:
+            await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))
+    return found
