@@ -329,7 +329,7 @@ class Lives:
         return not any(image["imageStatus"] in ("PENDING", "GENERATING") for image in request["images"])
 
     async def aclose(self) -> None:
-        for life in self.lives:
-            for follower in life.followers:
-                await follower.stop()
+        # What went wrong is told already, and not by whichever of them is stopped first.
+        stops = [follower.stop() for life in self.lives for follower in life.followers]
+        await asyncio.gather(*stops, return_exceptions=True)
         await self.client.aclose()
