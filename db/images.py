@@ -44,7 +44,7 @@ def _drawings(lock: bool) -> Prepared:
     head = generation_requests.c
     query = (
         select(
-            *columns_to_take(image_generation_jobs, image_generation_jobs.c.image_id),
+            *columns_to_take(image_generation_jobs),
             generated_images.c.index.label("image_index"),
             generated_images.c.prompt,
             generated_images.c.status.label("image_status"),

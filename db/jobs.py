@@ -7,20 +7,21 @@ lease, or whose request was cancelled or deleted meanwhile, changes nothing.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, and_, bindparam, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, tuple_, update
 
-from db.due import has_come, is_due
+from db.due import is_due
 from db.files import claim_folder, give_up
 from db.log import lock_request
 from db.records import Request, encode_failure
 from db.session import Database, Transaction
 from db.statements import Prepared
+from db.tables import subject_of
 from events.clock import utc_now
 from events.outcome import Failure, FailureCode
 from events.status import JobStatus
@@ -107,13 +108,13 @@ async def lock_request_of(transaction: Transaction, lease: Lease) -> Request:
     return request
 
 
-def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[Any]]:
-    """What `take`, and whoever submits, needs of a job's row. `subject` is the column of what the job makes."""
+def columns_to_take(table: Table) -> list[ColumnElement[Any]]:
+    """What `take`, and whoever submits, needs of a job's row."""
     columns = table.c
     return [
         columns.id,
         columns.request_id,
-        subject.label("subject_id"),
+        subject_of(table).label("subject_id"),
         columns.status,
         columns.attempts,
         columns.max_attempts,
@@ -127,15 +128,14 @@ def columns_to_take(table: Table, subject: Column[str]) -> list[ColumnElement[An
     ]
 
 
-async def take(transaction: Transaction, table: Table, rows: Iterable[Any], terms: Terms) -> dict[str, Lease]:
-    """Claim those jobs that are due, or whose worker went silent; returns the leases by the jobs' ids.
+async def take(transaction: Transaction, table: Table, rows: Sequence[Any], terms: Terms) -> dict[str, Lease]:
+    """Claim those jobs that are due, or whose lease was revoked; returns the leases by the jobs' ids.
 
     The rows were read under the locks of their requests. A take-over goes on with the same attempt, and with the time
-    that was left of it when the worker fell silent.
+    that was left of it when the lease ran out.
     """
     now = utc_now()
     ready = [row for row in rows if is_due(row, now)]
-    silent = [row for row in rows if row.status is JobStatus.RUNNING and has_come(row.lease_expires_at, now)]
     token, deadline = secrets.token_hex(16), now + timedelta(seconds=terms.attempt_seconds)
     leases = {row.id: _lease(table, row, token, row.attempts + 1, deadline) for row in ready}
     if ready:
@@ -143,10 +143,9 @@ async def take(transaction: Transaction, table: Table, rows: Iterable[Any], term
         values = {"now": now, "token": token, "expires": expires, "deadline": deadline}
         # Nobody else claims, cancels or retries a job while its request is locked.
         transaction.write(_taking(table).bind({"job_ids": list(leases), **values}), len(leases))
-    for row in silent:
-        lease = await _take_over(transaction, table, row, now, terms.lease_seconds)
-        if lease is not None:
-            leases[row.id] = lease
+    for row in rows:
+        if row.status is JobStatus.RUNNING and row.lease_token is None:
+            leases[row.id] = await _take_over(transaction, table, row, now, terms.lease_seconds)
     return leases
 
 
@@ -171,27 +170,32 @@ def _taking(table: Table) -> Prepared:
     )
 
 
-async def _take_over(
-    transaction: Transaction, table: Table, row: Any, now: datetime, lease_seconds: float
-) -> Lease | None:
+async def _take_over(transaction: Transaction, table: Table, row: Any, now: datetime, lease_seconds: float) -> Lease:
     token, deadline = secrets.token_hex(16), now + (row.deadline_at - row.lease_expires_at)
-    result = await transaction.execute(
+    await transaction.execute(
         update(table)
-        .where(
-            table.c.id == row.id,
-            # Renewing, backing off, giving back and submitting do not wait for the request's lock.
-            table.c.status == row.status,
-            table.c.lease_token == row.lease_token,
-            table.c.lease_expires_at == row.lease_expires_at,
-            table.c.submit_begun_at.is_not_distinct_from(row.submit_begun_at),
-            table.c.provider_job_id.is_not_distinct_from(row.provider_job_id),
-        )
+        .where(table.c.id == row.id)
         .values(lease_token=token, lease_expires_at=now + timedelta(seconds=lease_seconds), deadline_at=deadline)
     )
-    if result.rowcount != 1:
-        return None
-    await give_up(transaction, claim_folder(row.request_id, row.subject_id, row.lease_token))
     return _lease(table, row, token, row.attempts, deadline)
+
+
+async def revoke(transaction: Transaction, table: Table, *jobs: ColumnElement[bool], **values: Any) -> Sequence[str]:
+    """End the leases of these jobs in hand, whose workers are gone, and write `values`; returns the jobs' ids."""
+    columns = table.c
+    rows = (
+        await transaction.execute(
+            select(columns.id, columns.request_id, subject_of(table).label("subject_id"), columns.lease_token)
+            .where(columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), *jobs)
+            .order_by(columns.id)
+            .with_for_update()
+        )
+    ).all()
+    ids = [row.id for row in rows]
+    if ids:
+        await transaction.execute(update(table).where(columns.id.in_(ids)).values(lease_token=None, **values))
+        await give_up(transaction, *(claim_folder(row.request_id, row.subject_id, row.lease_token) for row in rows))
+    return ids
 
 
 async def renew(database: Database, lease: Lease, lease_seconds: float) -> None:
@@ -286,10 +290,10 @@ def _ending(table: Table) -> Prepared:
     )
 
 
-async def cancel(transaction: Transaction, table: Table, subject: Column[str], request_id: str) -> None:
-    """End every job of a request that is not ended yet. `subject` is the column of what the job makes."""
+async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
+    """End every job of a request that is not ended yet."""
     in_hand = await transaction.execute(
-        select(subject, table.c.lease_token).where(
+        select(subject_of(table), table.c.lease_token).where(
             table.c.request_id == request_id, table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)
         )
     )

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 
 from db import slots
 from db.due import come, due
+from db.jobs import revoke
 from db.session import Database
 from events.clock import utc_now
 from events.status import JobStatus
@@ -22,7 +23,7 @@ async def find(
 ) -> Sequence[str]:
     """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
 
-    Whose lease ran out by `silent_by` has lost its worker; None finds no such jobs.
+    A job whose lease ran out by `silent_by` has lost its worker: its lease is revoked. With None, none is.
 
     `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
     oldest first, have lost it. Where the account has a limit, no more of these, and of those that were never sent,
@@ -46,9 +47,11 @@ async def find(
     for condition, limit in (
         (_waiting(table, now, grace), min(count - queued, room)),
         (_unsent(table, now), room),
-        *([] if silent_by is None else [(_silent(table, silent_by, grace), LIMIT)]),
+        (_revoked(table, now, grace), LIMIT),
     ):
         found += await _mark_sent(database, table, condition, limit, now)
+    if silent_by is not None:
+        found += await _revoke(database, table, silent_by, now)
     return found
 
 
@@ -77,13 +80,28 @@ def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[boo
     return and_(due(table, now), come(table.c.sent_at, now - grace))
 
 
-def _silent(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
-    """Jobs whose worker went silent, and for which nobody has sent a message since."""
+def _revoked(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs whose lease was revoked, and whose message should have been worked on by now."""
     return and_(
         table.c.status == JobStatus.RUNNING,
-        come(table.c.lease_expires_at, now),
-        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace), table.c.sent_at <= table.c.lease_expires_at),
+        table.c.lease_token.is_(None),
+        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace)),
     )
+
+
+async def _revoke(database: Database, table: Table, by: datetime, now: datetime) -> Sequence[str]:
+    """Revoke the leases that ran out by then, the oldest first, and mark their jobs as sent."""
+    columns = table.c
+    silent = and_(
+        columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), come(columns.lease_expires_at, by)
+    )
+    async with database.reading() as connection:
+        query = select(columns.id).where(silent).order_by(columns.lease_expires_at).limit(LIMIT)
+        ids = list(await connection.scalars(query))
+    if not ids:
+        return []
+    async with database.transaction() as transaction:
+        return await revoke(transaction, table, columns.id.in_(ids), silent, sent_at=now)
 
 
 async def _mark_sent(

@@ -110,7 +110,7 @@ async def claim(database: Database, job_id: str, terms: Terms, most: int | None 
     jobs = model_generation_jobs
     query = (
         select(
-            *columns_to_take(jobs, jobs.c.model_id),
+            *columns_to_take(jobs),
             jobs.c.started_at,
             models.c.status.label("model_status"),
             models.c.size_mm,

@@ -7,12 +7,12 @@ import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import update
+from sqlalchemy import case
 
+from db.jobs import revoke
 from db.queues import JOBS
 from db.session import Database
 from events.clock import utc_now
-from events.status import JobStatus
 
 
 @asynccontextmanager
@@ -43,5 +43,5 @@ async def _end_leases(database: Database) -> None:
     now = utc_now()
     async with database.transaction() as transaction:
         for table in JOBS.values():
-            held = (table.c.status == JobStatus.RUNNING, table.c.lease_expires_at > now)
-            await transaction.execute(update(table).where(*held).values(lease_expires_at=now))
+            ends = table.c.lease_expires_at
+            await revoke(transaction, table, sent_at=None, lease_expires_at=case((ends > now, now), else_=ends))

@@ -77,7 +77,7 @@ def _refuse_if_full(active: int | None, limit: int) -> None:
     if active is not None and active >= limit:
         raise Refused(
             Refusal.QUOTA_EXCEEDED,
-            f"As many requests are under way as may be ({active} of {limit}). Wait for one to finish, or cancel one.",
+            f"Too many requests are under way ({active} of {limit}). Wait for one to finish, or cancel one.",
         )
 
 
@@ -91,11 +91,8 @@ async def cancel(database: Database, user_id: str, request_id: str) -> Request:
             raise Refused(
                 Refusal.ALREADY_FINISHED, "The model is finished; there is nothing to cancel.", ("input", "requestId")
             )
-        for jobs, subject in (
-            (image_generation_jobs, image_generation_jobs.c.image_id),
-            (model_generation_jobs, model_generation_jobs.c.model_id),
-        ):
-            await cancel_jobs(transaction, jobs, subject, request_id)
+        for jobs in (image_generation_jobs, model_generation_jobs):
+            await cancel_jobs(transaction, jobs, request_id)
         await transaction.execute(
             update(generated_images)
             .where(

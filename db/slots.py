@@ -1,7 +1,7 @@
 """The slots of a provider's account: how many jobs it may have at once, over all processes on all machines.
 
-A job holds a slot while its lease lasts, and while a provider that was busy is not to be asked again. Where there is a
-limit, a message says no more than «look whether a slot is free»: who gets it is chosen here.
+A job holds a slot until its lease ends or is revoked, and while a provider that was busy is not to be asked again.
+Where there is a limit, a message says no more than «look whether a slot is free»: who gets it is chosen here.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, or_, select
 from sqlalchemy.sql.functions import Function
 
-from db.due import FAR, come, due
+from db.due import FAR, due
 from db.session import Database, Transaction
 from db.tables import account_limits, generation_requests
 from events.clock import utc_now
@@ -38,15 +38,17 @@ def limit_of(table: Table) -> Select[tuple[int | None]]:
 
 def holding(table: FromClause, now: datetime) -> ColumnElement[bool]:
     """True of the rows of jobs that hold a slot."""
-    # The statuses are all that have a lease, and what the index begins with.
-    unended = table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING))
-    return and_(unended, table.c.lease_expires_at > now, table.c.lease_expires_at <= now + FAR)
+    kept = and_(table.c.lease_expires_at > now, table.c.lease_expires_at <= now + FAR)
+    return or_(
+        and_(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)),
+        and_(table.c.status == JobStatus.PENDING, kept),
+    )
 
 
 async def next_job(transaction: Transaction, table: Table, most: int) -> str | None:
     """The id of the job whose turn it is, if one of the `most` slots is free; others who ask wait for the transaction.
 
-    A job whose worker fell silent comes first, as the provider may be at it already. Then it is the turn of the user
+    A job whose worker is gone comes first, as the provider may be at it already. Then it is the turn of the user
     who has the fewest jobs in hand, of two such the one whose last turn is longer ago, and of that user's oldest job.
     """
     await transaction.execute(limit_of(table).with_for_update())
@@ -54,14 +56,14 @@ async def next_job(transaction: Transaction, table: Table, most: int) -> str | N
     held = await _held_by_user(transaction, table, now)
     if sum(held.values()) >= most:
         return None
-    silent: str | None = await transaction.scalar(
+    revoked: str | None = await transaction.scalar(
         select(table.c.id)
-        .where(table.c.status == JobStatus.RUNNING, come(table.c.lease_expires_at, now))
+        .where(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_(None))
         .order_by(table.c.lease_expires_at)
         .limit(1)
     )
-    if silent is not None:
-        return silent
+    if revoked is not None:
+        return revoked
     oldest = await _oldest_by_user(transaction, table, now)
     if len(oldest) < 2:
         return next(iter(oldest.values()), None)

@@ -130,9 +130,10 @@ def _jobs(name: str, subject: str, subject_table: str) -> Table:
         # When it may be claimed, and when its last message was sent: a message may be lost.
         Column("available_at", UtcDateTime, nullable=False),
         Column("sent_at", UtcDateTime),
-        # Who holds it: every write of a worker carries the token of its claim.
+        # Who holds it: every write of a worker carries the token of its claim. A running job without one has lost its
+        # worker, and whoever comes takes it over.
         Column("lease_token", String(32)),
-        # Until then it also holds one of the account's slots (`db.slots`), whatever its status.
+        # Of a pending job: until then it keeps its slot of the account (`db.slots`).
         Column("lease_expires_at", UtcDateTime),
         Column("deadline_at", UtcDateTime),
         Column("created_at", UtcDateTime, nullable=False),
@@ -150,6 +151,12 @@ def _jobs(name: str, subject: str, subject_table: str) -> Table:
 
 image_generation_jobs = _jobs("image_generation_jobs", "image_id", "generated_images")
 model_generation_jobs = _jobs("model_generation_jobs", "model_id", "models")
+
+
+def subject_of(jobs: Table) -> Column[str]:
+    """The column with the id of what a job makes: its image, or its model."""
+    return jobs.c["image_id" if jobs is image_generation_jobs else "model_id"]
+
 
 events = _table(
     "events",

@@ -25,7 +25,7 @@ class Places:
     def take(self, user_id: str) -> Place:
         """One more, until it is given back; raises `Full`."""
         if self._limit and self._taken[user_id] >= self._limit:
-            raise Full(f"As many {self._what} are open as may be ({self._limit}). Close some.")
+            raise Full(f"Too many {self._what} are open ({self._limit} may be). Close some.")
         self._taken[user_id] += 1
         return Place(self, user_id)
 

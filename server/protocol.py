@@ -20,7 +20,7 @@ Id = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
 class CloseCode(IntEnum):
-    """Why a connection is closed: RFC 6455, section 7.4.1, and the protocol's own from 4400 on."""
+    """Why a connection is closed: from IANA's registry for WebSockets, and the protocol's own from 4400 on."""
 
     GOING_AWAY = 1001
     TOO_BIG = 1009

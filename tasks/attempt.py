@@ -29,7 +29,6 @@ RENEWALS_PER_LEASE = 3
 PAUSES_PER_LEASE = 30
 """A renewal that failed is tried again after a thirtieth of the lease: the database may be back before its end."""
 LEAST_PATIENCE_SECONDS = 2.0
-"""So long a renewal may take, or a sixth of the lease: less than the database is waited for elsewhere."""
 BUSY_SECONDS = 5.0
 DATABASE_PAUSE_SECONDS = 0.5
 LONGEST_MESSAGE = 1_000
@@ -37,6 +36,11 @@ LONGEST_MESSAGE = 1_000
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+
+def patience_seconds(lease_seconds: float) -> float:
+    """How long a renewal may take: less than the database is waited for elsewhere."""
+    return max(LEAST_PATIENCE_SECONDS, lease_seconds / (2 * RENEWALS_PER_LEASE))
 
 
 class Stopping(Exception):
@@ -130,7 +134,7 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(pause)
             try:
-                async with asyncio.timeout(max(LEAST_PATIENCE_SECONDS, whole / (2 * RENEWALS_PER_LEASE))):
+                async with asyncio.timeout(patience_seconds(whole)):
                     await jobs.renew(context.database, lease, whole)
                 pause = whole / RENEWALS_PER_LEASE
             except LeaseLost:

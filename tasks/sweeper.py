@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 import structlog
+from dramatiq import Actor
 
 from db import lost
 from db.queues import JOBS
 from events.clock import utc_now
 from tasks import actors
-from tasks.attempt import RENEWALS_PER_LEASE
+from tasks.attempt import RENEWALS_PER_LEASE, patience_seconds
 from tasks.broker import QueueUnavailable
 from tasks.files import delete_left_over
 from tasks.resources import Resources
 
 SPREAD = 0.2
 """Many processes sweep: their pauses are so much shorter or longer than SWEEP_SECONDS, that they do not keep step."""
-DELAYS_PER_LEASE = 10
-"""A sweep that comes later than by a tenth of the lease says that something stood still."""
+LATE = 0.1
+"""A look that comes later than it was meant to by so much of a lease says that something stood still."""
+LONG = 2 / 3
+"""A standstill of so much of a lease may have ended one that was renewed in time."""
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +36,16 @@ log = structlog.get_logger(__name__)
 class Silence:
     """When a lease that ran out tells that its worker is gone.
 
-    It does not just after the database, this machine or the clock stood still or leapt: whoever lives could not renew
-    its leases, and is to do so first.
+    Just after the database, this machine or the clock stood still or leapt, it tells nothing: whoever lives could not
+    renew its leases, and is to do so first. Nor does it when a process begins, unless it was `there` all the time.
     """
 
-    def __init__(self, lease_seconds: float, sweep_seconds: float) -> None:
-        self._renewal_seconds = lease_seconds / RENEWALS_PER_LEASE
-        self._longest_pause = timedelta(seconds=(1 + SPREAD) * sweep_seconds + lease_seconds / DELAYS_PER_LEASE)
+    def __init__(self, lease_seconds: float, sweep_seconds: float, *, there: bool) -> None:
+        self._renewed_in = lease_seconds / RENEWALS_PER_LEASE + patience_seconds(lease_seconds)
+        self._late = timedelta(seconds=(1 + SPREAD) * sweep_seconds + LATE * lease_seconds)
+        self._too_late = max(self._late, timedelta(seconds=LONG * lease_seconds))
         self._looked_at = utc_now()
-        self._tells_from: float | None = None
+        self._tells_from: float | None = None if there else time.monotonic() + self._renewed_in
 
     @contextmanager
     def look(self) -> Iterator[datetime | None]:
@@ -47,16 +53,13 @@ class Silence:
 
         Gives the moment by which a lease must have run out, or None where that would tell nothing.
         """
-        now, moment = asyncio.get_running_loop().time(), utc_now()
-        # Not over again while it waits: where every look is late, every other one is to find who is gone.
-        if self._tells_from is None and abs(moment - self._looked_at) > self._longest_pause:
-            self._tells_from = now + self._renewal_seconds
+        now, moment = time.monotonic(), utc_now()
+        passed = abs(moment - self._looked_at)
+        # Where every look is somewhat late, it is not waited for ever.
+        if passed > self._too_late or (passed > self._late and self._tells_from is None):
+            self._tells_from = now + self._renewed_in
         tells = self._tells_from is None or now >= self._tells_from
-        try:
-            yield moment if tells else None
-        except BaseException:
-            self._tells_from = None
-            raise
+        yield moment if tells else None
         self._looked_at = moment
         if tells:
             self._tells_from = None
@@ -65,19 +68,25 @@ class Silence:
 @asynccontextmanager
 async def sweeping(resources: Resources) -> AsyncIterator[None]:
     """Sweep at once, then every SWEEP_SECONDS, while the block runs."""
-    settings = resources.settings
-    # Apart: a storage that is slow to delete is not to hold up what was lost.
-    steps = (
-        partial(sweep_jobs, resources, Silence(settings.lease_seconds, settings.sweep_seconds)),
+    # Each apart: what is slow, or fails, is not to hold up the others.
+    steps: list[Callable[[float], Awaitable[None]]] = [
+        partial(sweep_jobs, resources, actors.generate_image, _silence(resources)),
+        partial(sweep_jobs, resources, actors.generate_model, _silence(resources)),
         lambda _: delete_left_over(resources),
-    )
-    tasks = [asyncio.create_task(_sweep_for_ever(settings.sweep_seconds, step)) for step in steps]
+    ]
+    tasks = [asyncio.create_task(_sweep_for_ever(resources.settings.sweep_seconds, step)) for step in steps]
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _silence(resources: Resources) -> Silence:
+    # Who shares a SQLite file knows who is there (`db.presence`).
+    there = resources.database.path is not None
+    return Silence(resources.settings.lease_seconds, resources.settings.sweep_seconds, there=there)
 
 
 async def _sweep_for_ever(seconds: float, step: Callable[[float], Awaitable[None]]) -> None:
@@ -89,19 +98,18 @@ async def _sweep_for_ever(seconds: float, step: Callable[[float], Awaitable[None
         await asyncio.sleep(seconds * random.uniform(1 - SPREAD, 1 + SPREAD))  # noqa: S311  # no secret
 
 
-async def sweep_jobs(resources: Resources, silence: Silence, grace_seconds: float) -> None:
-    """Send again the jobs that nobody would do otherwise."""
+async def sweep_jobs(resources: Resources, actor: Actor[[str], Any], silence: Silence, grace_seconds: float) -> None:
+    """Send again the jobs of an actor that nobody would do otherwise."""
+    queue = actor.queue_name
+    try:
+        queued = await asyncio.to_thread(resources.queues.waiting, queue)
+    except QueueUnavailable:
+        return
     with silence.look() as silent_by:
-        for actor in (actors.generate_image, actors.generate_model):
-            queue = actor.queue_name
-            try:
-                queued = await asyncio.to_thread(resources.queues.waiting, queue)
-            except QueueUnavailable:
-                return
-            found = await lost.find(resources.database, JOBS[queue], queued, grace_seconds, silent_by)
-            if found:
-                log.info("sent again what was lost", queue=queue, jobs=len(found))
-                resources.sender.send(actor.message(job_id) for job_id in found)
+        found = await lost.find(resources.database, JOBS[queue], queued, grace_seconds, silent_by)
+    if found:
+        log.info("sent again what was lost", queue=queue, jobs=len(found))
+        resources.sender.send(actor.message(job_id) for job_id in found)
 
 
 async def _safely(step: Awaitable[None]) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Table, select, update
 
-from db import creation, images, models
+from db import creation, images, lost, models
 from db.creation import NewRequest
 from db.images import Drawn, ImageClaim
 from db.jobs import Terms
@@ -194,6 +194,12 @@ async def expire(database: Database, table: Table, job_id: str, ago: float = 1.0
     """Have the worker of a job fall silent: its lease ran out some seconds ago, and nothing was sent since."""
     past = utc_now() - timedelta(seconds=ago)
     await write(database, table, job_id, lease_expires_at=past, sent_at=past - timedelta(seconds=60))
+
+
+async def abandon(database: Database, table: Table, job_id: str, ago: float = 1.0) -> None:
+    """Have the worker of a job fall silent, and be found gone."""
+    await expire(database, table, job_id, ago)
+    assert job_id in await lost.find(database, table, 1_000, 5, utc_now())
 
 
 async def request_of(database: Database, request_id: str) -> Request:

@@ -72,7 +72,7 @@ class Program:
     def account(self) -> dict[str, list[str]]:
         """What its processes have logged, and asked of their providers."""
         paths = [*sorted(self.folder.glob("*.log")), self.journal]
-        return {path.name: path.read_text().splitlines() for path in paths if path.exists()}
+        return {path.name: path.read_text(errors="replace").splitlines() for path in paths if path.exists()}
 
     def run(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """One of the program's other commands."""

@@ -36,6 +36,7 @@ from tests.rows import (
     IMAGE_JOBS,
     LEASE_SECONDS,
     MODEL_JOBS,
+    abandon,
     claim_image,
     claim_model,
     create,
@@ -103,7 +104,7 @@ async def test_what_a_worker_stored_before_it_was_killed_goes_when_its_job_is_ta
     _, job_ids = await create(database)
     dead = await claim_image(database, job_ids[0])
     await store(resources, dead.lease.folder)
-    await expire(database, IMAGE_JOBS, job_ids[0])
+    await abandon(database, IMAGE_JOBS, job_ids[0])
     heir = await claim_image(database, job_ids[0])
     key = await store(resources, heir.lease.folder)
     await images.complete(database, Drawn(heir, key))
@@ -153,7 +154,7 @@ async def test_a_take_over_of_a_model_does_not_touch_the_pictures(resources: Res
     await images.complete(database, Drawn(image, key))
     job_id = await select_image(database, request_id)
     await store(resources, (await claim_model(database, job_id)).lease.folder)
-    await expire(database, MODEL_JOBS, job_id)
+    await abandon(database, MODEL_JOBS, job_id)
     await claim_model(database, job_id)
     await delete_once_late(resources)
     assert stored(tmp_path) == [key]

@@ -24,10 +24,8 @@ COMPLETED = in_phase("COMPLETED")
 
 @pytest.fixture(scope="module")
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """An API and two workers, all of which sweep. Each test has its own word in its prompts.
-
-    On a busy machine, a process that is not asleep may stand still for more than a second.
-    """
+    """An API and two workers, all of which sweep. Each test has its own word in its prompts."""
+    # On a busy machine, a process that is not asleep may stand still for more than a second.
     quick = {"LEASE_SECONDS": "4", "SWEEP_SECONDS": "0.2", "MAX_ACTIVE_REQUESTS": "0"}
     with running(tmp_path_factory.mktemp("two"), {**servers(request, "served"), **quick}, served=True) as program:
         program.start_worker()

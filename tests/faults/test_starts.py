@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.program import Program
+from tests.acceptance.program import Program, running
 from tests.servers import MariaDB, Redis, wait_until
 
 PASSWORD = "a-secret-of-the-database"
@@ -94,3 +94,12 @@ def test_told_to_stop_while_it_waits(program: Program, command: str) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0, program.log
     assert "Traceback" not in program.log
+
+
+def test_a_second_program_on_the_same_file_is_warned(tmp_path: Path) -> None:
+    with running(tmp_path, {}, served=False) as first:
+        assert "another process works on the same SQLite file" not in first.log
+        (tmp_path / "second").mkdir()
+        second = {"DATABASE_URL": first.environment["DATABASE_URL"]}
+        with running(tmp_path / "second", second, served=False) as program:
+            assert "another process works on the same SQLite file" in program.log

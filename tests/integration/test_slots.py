@@ -63,6 +63,10 @@ async def row(database, job_id):
         return (await connection.execute(select(table).where(table.c.id == job_id))).one()
 
 
+async def sweep(database):
+    return await lost.find(database, table, 0, 0, utc_now())
+
+
 async def fall_silent(database, *job_ids):
     async with database.transaction() as transaction:
         past = utc_now() - timedelta(seconds=1)
@@ -118,6 +122,8 @@ async def test_a_worker_that_fell_silent_gives_its_slots_back_and_its_jobs_come_
     first, second = await claimed(database, 2), await claimed(database, 2)
     assert await claimed(database, 2) is None
     await fall_silent(database, first.lease.job_id)
+    assert await claimed(database, 2) is None, "it keeps its slot until it is found gone"
+    assert first.lease.job_id in await sweep(database)
     taken_over = await claimed(database, 2)
     assert (taken_over.lease.job_id, taken_over.lease.attempt) == (ids[0], 1)
     assert await claimed(database, 2) is None
@@ -154,17 +160,17 @@ async def test_a_job_that_waits_for_a_slot_has_no_deadline_yet_and_uses_no_attem
 async def test_the_sweeper_sends_no_more_than_there_are_slots(opened):
     database = opened()
     ids = await created(database, "ada", 6)
-    assert len(await lost.find(database, table, 0, 0, utc_now())) == 6
+    assert len(await sweep(database)) == 6
     await slots.keep_limits(database, {table: 2})
-    assert len(await lost.find(database, table, 0, 0, utc_now())) == 2
+    assert len(await sweep(database)) == 2
     await claimed(database, 2)
-    assert len(await lost.find(database, table, 0, 0, utc_now())) == 1
+    assert len(await sweep(database)) == 1
     await claimed(database, 2)
-    assert await lost.find(database, table, 0, 0, utc_now()) == []
+    assert await sweep(database) == []
     await fall_silent(database, ids[0])
-    assert ids[0] in await lost.find(database, table, 0, 0, utc_now())
+    assert ids[0] in await sweep(database)
     await slots.keep_limits(database, {table: None})
-    assert len(await lost.find(database, table, 0, 0, utc_now())) == 5  # with the silent one
+    assert len(await sweep(database)) == 5  # with the silent one
 
 
 async def test_to_wait_for_a_slot_is_not_to_be_stuck(opened):

@@ -310,8 +310,6 @@ async def test_clients_stop_when_the_request_is_deleted(
     page = await show(example(name, elsewhere.port, user))
     await printed(page, 9)
     request_id = await all_drawn(elsewhere, connect, user)
-    # What is told of a request that is deleted is that there is none.
-    await printed(page, 9)
     if name != SSE:
         await connect(elsewhere, token(user)).delete(request_id)
         assert (await printed(page, 10))[-1] == ("The request was deleted." if name == SOCKET else "NOT_FOUND")

@@ -7,11 +7,10 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from db import creation, images, jobs, lost, models, requests
 from db.images import Drawn
-from db.jobs import LeaseLost
+from db.jobs import Lease, LeaseLost
 from db.queries import files_of_models
 from db.records import encode_failure
 from db.refusal import Refusal, Refused
@@ -31,6 +30,7 @@ from tests.rows import (
     REPORT,
     TERMS,
     Told,
+    abandon,
     claim_image,
     claim_model,
     create,
@@ -80,7 +80,7 @@ async def test_a_silent_worker_is_taken_over_by_one(database: Database):
     _, job_ids = await create(database)
     first = await claim_image(database, job_ids[0])
     assert await images.claim(database, job_ids[0], TERMS) is None
-    await expire(database, IMAGE_JOBS, job_ids[0], ago=600)
+    await abandon(database, IMAGE_JOBS, job_ids[0], ago=600)
     silent = await row(database, IMAGE_JOBS, id=job_ids[0])
     before = utc_now()
     taken = await asyncio.gather(*(images.claim(database, job_ids[0], TERMS) for _ in range(16)))
@@ -103,12 +103,12 @@ async def test_a_take_over_of_a_model_goes_on_where_it_stood(database: Database)
     assert (first.progress, first.stage) == (0, ModelStage.GENERATING)
     assert (await row(database, model_table, id=first.model_id)).stage is ModelStage.GENERATING
     await jobs.begin_submit(database, first.lease)
-    await expire(database, MODEL_JOBS, job_id)
+    await abandon(database, MODEL_JOBS, job_id)
     second = await claim_model(database, job_id)
     assert (second.submit_begun, second.provider_job_id) == (True, None)
     await jobs.note_submitted(database, second.lease, "their-7")
     await models.report_progress(database, second, 40, ModelStage.DOWNLOADING, estimated=False)
-    await expire(database, MODEL_JOBS, job_id)
+    await abandon(database, MODEL_JOBS, job_id)
     third = await claim_model(database, job_id)
     assert (third.submit_begun, third.provider_job_id) == (True, "their-7")
     assert (third.progress, third.stage) == (40, ModelStage.DOWNLOADING)
@@ -124,7 +124,7 @@ async def test_a_take_over_of_an_image_goes_on_where_it_stood(database: Database
     first = await claim_image(database, job_ids[0])
     assert (first.submit_begun, first.provider_job_id) == (False, None)
     await jobs.begin_submit(database, first.lease)
-    await expire(database, IMAGE_JOBS, job_ids[0])
+    await abandon(database, IMAGE_JOBS, job_ids[0])
     written = await images.write_together(database, TERMS, job_ids[:2])
     second, other = written[0], written[1]
     assert second
@@ -163,7 +163,7 @@ async def snapshot(database: Database) -> dict[str, list[object]]:
 async def test_a_stale_token_changes_nothing(database: Database, told: Told):
     _, job_ids = await create(database)
     stale = await claim_image(database, job_ids[0])
-    await expire(database, IMAGE_JOBS, job_ids[0])
+    await abandon(database, IMAGE_JOBS, job_ids[0])
     await claim_image(database, job_ids[0])
     done = await claim_image(database, job_ids[1])
     await images.complete(database, Drawn(done, "done.png"))
@@ -194,7 +194,7 @@ async def test_a_stale_token_changes_nothing(database: Database, told: Told):
 async def test_a_stale_token_changes_nothing_of_a_model(database: Database, told: Told):
     job_id = await select_image(database, await drawn(database))
     stale = await claim_model(database, job_id)
-    await expire(database, MODEL_JOBS, job_id)
+    await abandon(database, MODEL_JOBS, job_id)
     await claim_model(database, job_id)
     before, heard = await snapshot(database), len(told)
     for write_with in (
@@ -253,19 +253,35 @@ async def waits_for_a_lock(database: Database) -> bool:
 
 @pytest.mark.parametrize("step", ["begun", "answered"])
 async def test_a_take_over_does_not_miss_a_submit_that_is_made_meanwhile(database: Database, step: str):
-    """The worker fell silent past its lease, and goes on while another reads its job and takes it over: paid twice."""
+    """The worker fell silent past its lease, and goes on while it is found gone: what it wrote counts, or failed."""
     _, job_ids = await create(database)
-    lease = (await claim_image(database, job_ids[0], lease_seconds=0)).lease
-    if step == "answered":
-        await jobs.begin_submit(database, lease)
-    async with database.reading() as connection:
-        query = select(*jobs.columns_to_take(IMAGE_JOBS, IMAGE_JOBS.c.image_id)).where(IMAGE_JOBS.c.id == job_ids[0])
-        seen = (await connection.execute(query)).one()
-    await (jobs.begin_submit(database, lease) if step == "begun" else jobs.note_submitted(database, lease, "theirs"))
-    async with database.transaction() as transaction:
-        assert await jobs.take(transaction, IMAGE_JOBS, [seen], TERMS) == {}
-    claim = await claim_image(database, job_ids[0])
-    assert (claim.submit_begun, claim.provider_job_id) == (True, "theirs" if step == "answered" else None)
+    leases = [(await claim_image(database, job_id, lease_seconds=0)).lease for job_id in job_ids]
+
+    async def go_on(lease: Lease) -> bool:
+        try:
+            await (jobs.begin_submit(database, lease) if step == "begun" else jobs.note_submitted(database, lease, "7"))
+        except LeaseLost:
+            return False
+        return True
+
+    *written, found = await asyncio.gather(*map(go_on, leases), sweep(database))
+    assert found == set(job_ids)
+    for job_id, lease, was_written in zip(job_ids, leases, written, strict=True):
+        claim = await claim_image(database, job_id)
+        assert claim.submit_begun == (was_written and step == "begun")
+        assert claim.provider_job_id == ("7" if was_written and step == "answered" else None)
+        assert not await go_on(lease)
+
+
+async def test_whoever_renews_before_it_is_found_gone_keeps_its_job(database: Database):
+    _, job_ids = await create(database)
+    lease = (await claim_image(database, job_ids[0])).lease
+    await expire(database, IMAGE_JOBS, job_ids[0])
+    assert await images.claim(database, job_ids[0], TERMS) is None
+    assert await lost.find(database, IMAGE_JOBS, 4, 5, None) == []
+    await jobs.renew(database, lease, LEASE_SECONDS)
+    assert await sweep(database, queued=4) == set()
+    assert await images.claim(database, job_ids[0], TERMS) is None
 
 
 async def test_the_quota_is_exact(database: Database):

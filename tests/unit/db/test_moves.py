@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from db import images, jobs, models, requests
+from db import images, jobs, lost, models, requests
 from db.images import Drawn, ImageClaim
 from db.jobs import LeaseLost
 from db.log import append, lock_request, task_updated
@@ -20,6 +20,7 @@ from db.refusal import Refused
 from db.session import Database
 from db.tables import generated_images, generation_requests
 from db.tables import models as models_table
+from events.clock import utc_now
 from events.status import (
     IMAGE_MOVES,
     JOB_MOVES,
@@ -161,6 +162,8 @@ async def _expire(world: World) -> None:
     await expire(world.database, IMAGE_JOBS, world.image_jobs[0])
     if world.model_jobs:
         await expire(world.database, MODEL_JOBS, world.model_jobs[-1])
+    for table in (IMAGE_JOBS, MODEL_JOBS):
+        await lost.find(world.database, table, 1_000, 5, utc_now())
 
 
 async def _draw(world: World, *indexes: int) -> None:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from tasks.sweeper import Silence
 
 LEASE_SECONDS, SWEEP_SECONDS = 30, 5
-RENEWAL_SECONDS = LEASE_SECONDS / 3
+RENEWED_IN = 15
+"""A third of the lease until it is renewed again, and what a renewal may take."""
 
 
 class Clocks:
-    """The time of day, and the loop's, which no leap changes."""
+    """The time of day, and one that no leap changes."""
 
     def __init__(self) -> None:
         self.day = datetime(2026, 1, 1, tzinfo=UTC)
-        self.loop = 1000.0
-
-    def time(self) -> float:
-        return self.loop
+        self.steady = 1000.0
 
     def passes(self, seconds: float) -> None:
-        self.loop += seconds
+        self.steady += seconds
         self.day += timedelta(seconds=seconds)
 
 
@@ -32,18 +30,26 @@ class Clocks:
 def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
     clocks = Clocks()
     monkeypatch.setattr("tasks.sweeper.utc_now", lambda: clocks.day)
-    monkeypatch.setattr(asyncio, "get_running_loop", lambda: clocks)
+    monkeypatch.setattr("tasks.sweeper.time", SimpleNamespace(monotonic=lambda: clocks.steady))
     return clocks
 
 
 @pytest.fixture
 def silence(clocks: Clocks) -> Silence:
-    return Silence(LEASE_SECONDS, SWEEP_SECONDS)
+    return Silence(LEASE_SECONDS, SWEEP_SECONDS, there=True)
 
 
 def tells(silence: Silence) -> bool:
     with silence.look() as silent_by:
         return silent_by is not None
+
+
+def told(silence: Silence, clocks: Clocks, pause: float, count: int) -> list[bool]:
+    found = []
+    for _ in range(count):
+        found.append(tells(silence))
+        clocks.passes(pause)
+    return found
 
 
 def fails(silence: Silence) -> None:
@@ -52,32 +58,36 @@ def fails(silence: Silence) -> None:
 
 
 def test_it_tells_in_the_ordinary_run(silence: Silence, clocks: Clocks) -> None:
-    for _ in range(10):
-        assert tells(silence)
-        clocks.passes(1.2 * SWEEP_SECONDS)
+    assert all(told(silence, clocks, 1.2 * SWEEP_SECONDS, 10))
+
+
+def test_it_does_not_when_a_process_begins(clocks: Clocks) -> None:
+    silence = Silence(LEASE_SECONDS, SWEEP_SECONDS, there=False)
+    assert told(silence, clocks, SWEEP_SECONDS, 5) == [False, False, False, True, True]
 
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_leap_of_the_clock(silence: Silence, clocks: Clocks, hours: int) -> None:
     assert tells(silence)
     clocks.day += timedelta(hours=hours)
-    told = []
-    for _ in range(5):
-        told.append(tells(silence))
-        clocks.passes(RENEWAL_SECONDS / 2)
-    assert told == [False, False, True, True, True]
+    assert told(silence, clocks, RENEWED_IN / 3, 5) == [False, False, False, True, True]
 
 
-def test_a_database_that_is_away(silence: Silence, clocks: Clocks) -> None:
+def test_a_second_leap_before_the_first_is_made_good(silence: Silence, clocks: Clocks) -> None:
+    clocks.day += timedelta(hours=1)
+    assert told(silence, clocks, RENEWED_IN / 3, 3) == [False, False, False]
+    clocks.day -= timedelta(hours=1)
+    assert told(silence, clocks, RENEWED_IN / 3, 4) == [False, False, False, True]
+
+
+@pytest.mark.parametrize("seconds", [25, 40, 3600])
+def test_a_database_that_is_away(silence: Silence, clocks: Clocks, seconds: int) -> None:
     assert tells(silence)
-    for _ in range(10):
+    for _ in range(seconds // SWEEP_SECONDS):
         clocks.passes(SWEEP_SECONDS)
         fails(silence)
-    told = []
-    for _ in range(5):
-        clocks.passes(SWEEP_SECONDS)
-        told.append(tells(silence))
-    assert told == [False, False, True, True, True]
+    clocks.passes(SWEEP_SECONDS)
+    assert told(silence, clocks, RENEWED_IN / 3, 4) == [False, False, False, True]
 
 
 def test_a_look_that_takes_long(silence: Silence, clocks: Clocks) -> None:
@@ -87,9 +97,6 @@ def test_a_look_that_takes_long(silence: Silence, clocks: Clocks) -> None:
     assert not tells(silence)
 
 
-def test_what_is_always_late_tells_now_and_then(silence: Silence, clocks: Clocks) -> None:
-    told = []
-    for _ in range(6):
-        clocks.passes(RENEWAL_SECONDS)
-        told.append(tells(silence))
-    assert told == [False, True] * 3
+def test_where_every_look_is_late_it_tells_now_and_then(silence: Silence, clocks: Clocks) -> None:
+    clocks.passes(12)
+    assert told(silence, clocks, 12, 7) == [False, False, True, False, False, True, False]
