@@ -180,13 +180,15 @@ async def _take_over(transaction: Transaction, table: Table, row: Any, now: date
     return _lease(table, row, token, row.attempts, deadline)
 
 
-async def revoke(transaction: Transaction, table: Table, *jobs: ColumnElement[bool], **values: Any) -> Sequence[str]:
-    """End the leases of these jobs in hand, whose workers are gone, and write `values`; returns the jobs' ids."""
+async def revoke(
+    transaction: Transaction, table: Table, *conditions: ColumnElement[bool], **values: Any
+) -> Sequence[str]:
+    """End the leases of such jobs in hand, whose workers are gone, and write `values`; returns the jobs' ids."""
     columns = table.c
     rows = (
         await transaction.execute(
             select(columns.id, columns.request_id, subject_of(table).label("subject_id"), columns.lease_token)
-            .where(columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), *jobs)
+            .where(columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), *conditions)
             .order_by(columns.id)
             .with_for_update()
         )

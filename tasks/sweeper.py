@@ -37,15 +37,15 @@ class Silence:
     """When a lease that ran out tells that its worker is gone.
 
     Just after the database, this machine or the clock stood still or leapt, it tells nothing: whoever lives could not
-    renew its leases, and is to do so first. Nor does it when a process begins, unless it was `there` all the time.
+    renew its leases, and is to do so first. With `waits_at_first`, it tells nothing when a process begins, either.
     """
 
-    def __init__(self, lease_seconds: float, sweep_seconds: float, *, there: bool) -> None:
+    def __init__(self, lease_seconds: float, sweep_seconds: float, *, waits_at_first: bool) -> None:
         self._renewed_in = lease_seconds / RENEWALS_PER_LEASE + patience_seconds(lease_seconds)
         self._late = timedelta(seconds=(1 + SPREAD) * sweep_seconds + LATE * lease_seconds)
         self._too_late = max(self._late, timedelta(seconds=LONG * lease_seconds))
         self._looked_at = utc_now()
-        self._tells_from: float | None = None if there else time.monotonic() + self._renewed_in
+        self._tells_from: float | None = time.monotonic() + self._renewed_in if waits_at_first else None
 
     @contextmanager
     def look(self) -> Iterator[datetime | None]:
@@ -84,9 +84,9 @@ async def sweeping(resources: Resources) -> AsyncIterator[None]:
 
 
 def _silence(resources: Resources) -> Silence:
-    # Who shares a SQLite file knows who is there (`db.presence`).
-    there = resources.database.path is not None
-    return Silence(resources.settings.lease_seconds, resources.settings.sweep_seconds, there=there)
+    # Whoever opens a SQLite file knows whether others are there (`db.presence`).
+    waits = resources.database.path is None
+    return Silence(resources.settings.lease_seconds, resources.settings.sweep_seconds, waits_at_first=waits)
 
 
 async def _sweep_for_ever(seconds: float, step: Callable[[float], Awaitable[None]]) -> None:

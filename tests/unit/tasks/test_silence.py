@@ -36,7 +36,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
 @pytest.fixture
 def silence(clocks: Clocks) -> Silence:
-    return Silence(LEASE_SECONDS, SWEEP_SECONDS, there=True)
+    return Silence(LEASE_SECONDS, SWEEP_SECONDS, waits_at_first=False)
 
 
 def tells(silence: Silence) -> bool:
@@ -62,7 +62,7 @@ def test_it_tells_in_the_ordinary_run(silence: Silence, clocks: Clocks) -> None:
 
 
 def test_it_does_not_when_a_process_begins(clocks: Clocks) -> None:
-    silence = Silence(LEASE_SECONDS, SWEEP_SECONDS, there=False)
+    silence = Silence(LEASE_SECONDS, SWEEP_SECONDS, waits_at_first=True)
     assert told(silence, clocks, SWEEP_SECONDS, 5) == [False, False, False, True, True]
 
 
