@@ -12,6 +12,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import FileIO
 
 import boto3
 import httpx
@@ -31,6 +32,7 @@ from storage import (
 from storage.s3 import S3Storage
 from tests.integration.storage.faulty_proxy import Answer, BreakAnswerOff, FaultyProxy, LoseAnswer
 from tests.servers import Moto, free_port
+from tests.waiting import until
 
 KEY = "requests/req_1/img_1/abc.png"
 SECRET = "a-secret-that-nobody-may-see"
@@ -279,10 +281,16 @@ async def test_a_cancelled_upload_is_aborted(moto, open_bucket, client, bucket, 
             loop.call_soon_threadsafe(started.set)
             proceed.wait(20)
 
-    (tmp_path / "source").write_bytes(bytes(40 * 2**20))
+    source = tmp_path / "source"
+    source.write_bytes(bytes(40 * 2**20))
+
+    def is_closed() -> bool:
+        gc.collect()
+        return not any(isinstance(each, FileIO) and each.name == str(source) for each in gc.get_objects())
+
     with FaultyProxy(moto.port, fault) as proxy:
         storage = open_bucket(bucket, proxy.url)
-        put = asyncio.create_task(storage.put(KEY, tmp_path / "source", "image/png"))
+        put = asyncio.create_task(storage.put(KEY, source, "image/png"))
         await asyncio.wait_for(started.wait(), 20)
         put.cancel()
         await asyncio.sleep(0)  # one turn of the loop delivers the cancellation
@@ -292,7 +300,7 @@ async def test_a_cancelled_upload_is_aborted(moto, open_bucket, client, bucket, 
     # s3transfer leaves the files of parts that were never begun to the collector, which warns of them: here, not later.
     await storage.aclose()
     del put
-    gc.collect()
+    await until(is_closed)
     assert uploads_in(client, bucket) == []
     assert keys_in(client, bucket) == []
 
