@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, func, select, tuple_, update
+from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, func, select, tuple_, update
 
 from db.due import is_due
 from db.files import claim_folder, give_up
@@ -180,15 +180,25 @@ async def _take_over(transaction: Transaction, table: Table, row: Any, now: date
     return _lease(table, row, token, row.attempts, deadline)
 
 
+def in_hand(table: FromClause) -> ColumnElement[bool]:
+    """True of the rows of jobs that a worker holds."""
+    return and_(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None))
+
+
+def is_revoked(table: FromClause) -> ColumnElement[bool]:
+    """True of the rows of jobs that lost their worker, and are to be taken over."""
+    return and_(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_(None))
+
+
 async def revoke(
     transaction: Transaction, table: Table, *conditions: ColumnElement[bool], **values: Any
 ) -> Sequence[str]:
-    """End the leases of such jobs in hand, whose workers are gone, and write `values`; returns the jobs' ids."""
+    """End the leases of such jobs in hand, and write `values`; returns the jobs' ids."""
     columns = table.c
     rows = (
         await transaction.execute(
             select(columns.id, columns.request_id, subject_of(table).label("subject_id"), columns.lease_token)
-            .where(columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), *conditions)
+            .where(in_hand(table), *conditions)
             .order_by(columns.id)
             .with_for_update()
         )
@@ -294,16 +304,11 @@ def _ending(table: Table) -> Prepared:
 
 async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
     """End every job of a request that is not ended yet."""
-    in_hand = await transaction.execute(
-        select(subject_of(table), table.c.lease_token).where(
-            table.c.request_id == request_id, table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)
-        )
-    )
-    await give_up(transaction, *(claim_folder(request_id, subject_id, token) for subject_id, token in in_hand))
+    await revoke(transaction, table, table.c.request_id == request_id)
     await transaction.execute(
         update(table)
         .where(table.c.request_id == request_id, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
-        .values(status=JobStatus.CANCELLED, finished_at=utc_now(), lease_token=None, lease_expires_at=None)
+        .values(status=JobStatus.CANCELLED, finished_at=utc_now(), lease_expires_at=None)
     )
 
 

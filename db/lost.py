@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 
 from db import slots
 from db.due import come, due
-from db.jobs import revoke
+from db.jobs import in_hand, is_revoked, revoke
 from db.session import Database
 from events.clock import utc_now
 from events.status import JobStatus
@@ -83,8 +83,7 @@ def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[boo
 def _revoked(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
     """Jobs whose lease was revoked, and whose message should have been worked on by now."""
     return and_(
-        table.c.status == JobStatus.RUNNING,
-        table.c.lease_token.is_(None),
+        is_revoked(table),
         or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace)),
     )
 
@@ -92,9 +91,7 @@ def _revoked(table: Table, now: datetime, grace: timedelta) -> ColumnElement[boo
 async def _revoke(database: Database, table: Table, by: datetime, now: datetime) -> Sequence[str]:
     """Revoke the leases that ran out by then, the oldest first, and mark their jobs as sent."""
     columns = table.c
-    silent = and_(
-        columns.status == JobStatus.RUNNING, columns.lease_token.is_not(None), come(columns.lease_expires_at, by)
-    )
+    silent = and_(in_hand(table), come(columns.lease_expires_at, by))
     async with database.reading() as connection:
         query = select(columns.id).where(silent).order_by(columns.lease_expires_at).limit(LIMIT)
         ids = list(await connection.scalars(query))

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, Table, and_, func, or_
 from sqlalchemy.sql.functions import Function
 
 from db.due import FAR, due
+from db.jobs import in_hand, is_revoked
 from db.session import Database, Transaction
 from db.tables import account_limits, generation_requests
 from events.clock import utc_now
@@ -39,10 +40,7 @@ def limit_of(table: Table) -> Select[tuple[int | None]]:
 def holding(table: FromClause, now: datetime) -> ColumnElement[bool]:
     """True of the rows of jobs that hold a slot."""
     kept = and_(table.c.lease_expires_at > now, table.c.lease_expires_at <= now + FAR)
-    return or_(
-        and_(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_not(None)),
-        and_(table.c.status == JobStatus.PENDING, kept),
-    )
+    return or_(in_hand(table), and_(table.c.status == JobStatus.PENDING, kept))
 
 
 async def next_job(transaction: Transaction, table: Table, most: int) -> str | None:
@@ -57,10 +55,7 @@ async def next_job(transaction: Transaction, table: Table, most: int) -> str | N
     if sum(held.values()) >= most:
         return None
     revoked: str | None = await transaction.scalar(
-        select(table.c.id)
-        .where(table.c.status == JobStatus.RUNNING, table.c.lease_token.is_(None))
-        .order_by(table.c.lease_expires_at)
-        .limit(1)
+        select(table.c.id).where(is_revoked(table)).order_by(table.c.lease_expires_at).limit(1)
     )
     if revoked is not None:
         return revoked
