@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import Enum, auto
 
 from sqlalchemy import case
 
@@ -15,25 +16,31 @@ from db.session import Database
 from events.clock import utc_now
 
 
-@asynccontextmanager
-async def present(database: Database) -> AsyncIterator[bool]:
-    """Say that a process is there while the block runs. If no other is, the leases that there are end now.
+class Others(Enum):
+    """Whether other processes are at the same database."""
 
-    Gives whether others are known to be there.
+    NONE = auto()
+    SOME = auto()
+    UNKNOWN = auto()
+
+
+@asynccontextmanager
+async def present(database: Database) -> AsyncIterator[Others]:
+    """Say that a process is there while the block runs. If no other is, the leases that there are end now.
 
     The system keeps the lock of the file beside the database, and lets go of it whichever way a process ends. On a
     server's database, processes cannot know of each other: there, leases end in their time.
     """
     if database.path is None:
-        yield False
+        yield Others.UNKNOWN
         return
     with database.path.with_name(f"{database.path.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            others = True
+            others = Others.SOME
         else:
-            others = False
+            others = Others.NONE
             await _end_leases(database)
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_SH)
         yield others
@@ -44,4 +51,7 @@ async def _end_leases(database: Database) -> None:
     async with database.transaction() as transaction:
         for table in JOBS.values():
             ends = table.c.lease_expires_at
-            await revoke(transaction, table, sent_at=None, lease_expires_at=case((ends > now, now), else_=ends))
+            # What time an attempt has left is reckoned from the end of its lease.
+            ended = case((ends > now, now), else_=ends)
+            # No message is waited for: the first sweep sends one.
+            await revoke(transaction, table, sent_at=None, lease_expires_at=ended)

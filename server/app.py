@@ -17,7 +17,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from db.presence import present
 from db.secrets import shared_secret
 from db.session import is_unavailable
 from providers.load import prompt_provider
@@ -57,11 +56,6 @@ async def lifespan(app: Starlette, *, work: bool) -> AsyncIterator[None]:
     async with AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         await prepare_database(resources.database, configured)
-        if await stack.enter_async_context(present(resources.database)) and configured.redis_url is None:
-            log.warning(
-                "another process works on the same SQLite file: each sees seconds later what the other does; "
-                "set REDIS_URL for both, or stop one"
-            )
         prompts = prompt_provider(configured)
         stack.push_async_callback(prompts.aclose)
         app.state.maquette = State.made(

@@ -16,7 +16,6 @@ import click
 from db import models, queries
 from db.creation import NewRequest
 from db.log import read_events
-from db.presence import present
 from db.records import Request, decode_report
 from db.refusal import Refused
 from events.follow import follow_request
@@ -64,7 +63,6 @@ async def _generate(prompt: str, index: int | None, size_mm: float, out: Path, *
     async with contextlib.AsyncExitStack() as stack:
         resources = await stack.enter_async_context(open_resources(configured, queues, listen=True))
         await prepare_database(resources.database, configured)
-        await stack.enter_async_context(present(resources.database))
         await stack.enter_async_context(sweeping(resources))
         if configured.redis_url is None:
             await stack.enter_async_context(working(resources))

@@ -15,6 +15,7 @@ import structlog
 from dramatiq import Actor
 
 from db import lost
+from db.presence import Others, present
 from db.queues import JOBS
 from events.clock import utc_now
 from tasks import actors
@@ -36,8 +37,9 @@ log = structlog.get_logger(__name__)
 class Silence:
     """When a lease that ran out tells that its worker is gone.
 
-    Just after the database, this machine or the clock stood still or leapt, it tells nothing: whoever lives could not
-    renew its leases, and is to do so first. With `waits_at_first`, it tells nothing when a process begins, either.
+    Just after the database, Redis, this machine or the clock stood still or leapt, it tells nothing: whoever lives may
+    not have been able to renew its leases, and is to do so first. With `waits_at_first`, as where others may be at the
+    database, it tells nothing when a process begins, either.
     """
 
     def __init__(self, lease_seconds: float, sweep_seconds: float, *, waits_at_first: bool) -> None:
@@ -68,25 +70,29 @@ class Silence:
 @asynccontextmanager
 async def sweeping(resources: Resources) -> AsyncIterator[None]:
     """Sweep at once, then every SWEEP_SECONDS, while the block runs."""
-    # Each apart: what is slow, or fails, is not to hold up the others.
-    steps: list[Callable[[float], Awaitable[None]]] = [
-        partial(sweep_jobs, resources, actors.generate_image, _silence(resources)),
-        partial(sweep_jobs, resources, actors.generate_model, _silence(resources)),
-        lambda _: delete_left_over(resources),
-    ]
-    tasks = [asyncio.create_task(_sweep_for_ever(resources.settings.sweep_seconds, step)) for step in steps]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _silence(resources: Resources) -> Silence:
-    # Whoever opens a SQLite file knows whether others are there (`db.presence`).
-    waits = resources.database.path is None
-    return Silence(resources.settings.lease_seconds, resources.settings.sweep_seconds, waits_at_first=waits)
+    settings = resources.settings
+    async with present(resources.database) as others:
+        if others is Others.SOME and settings.redis_url is None:
+            log.warning(
+                "another process works on the same SQLite file: each sees seconds later what the other does; "
+                "set REDIS_URL for both, or stop one"
+            )
+        silence = partial(
+            Silence, settings.lease_seconds, settings.sweep_seconds, waits_at_first=others is not Others.NONE
+        )
+        # Each apart: what is slow, or fails, is not to hold up the others.
+        steps: list[Callable[[float], Awaitable[None]]] = [
+            partial(sweep_jobs, resources, actors.generate_image, silence()),
+            partial(sweep_jobs, resources, actors.generate_model, silence()),
+            lambda _: delete_left_over(resources),
+        ]
+        tasks = [asyncio.create_task(_sweep_for_ever(settings.sweep_seconds, step)) for step in steps]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _sweep_for_ever(seconds: float, step: Callable[[float], Awaitable[None]]) -> None:

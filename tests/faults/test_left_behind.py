@@ -216,9 +216,9 @@ async def test_a_storage_that_hangs_does_not_hold_up_lost_jobs(resources: Resour
     async with resources.database.transaction() as transaction:
         await transaction.execute(update(file_deletions).values(created_at=utc_now() - timedelta(days=1)))
     _, job_ids = await create(resources.database)
-    await claim_image(resources.database, job_ids[0])
     async with sweeping(hanging):
         await until(lambda: storage.asked)
+        await claim_image(resources.database, job_ids[0])
         await expire(resources.database, IMAGE_JOBS, job_ids[0])
         sent = (await row(resources.database, IMAGE_JOBS, id=job_ids[0])).sent_at
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 from db import jobs, lost
+from db.presence import Others, present
 from events.types import TaskUpdated
 from tests import scripted
+from tests.rows import opened
 from tests.waiting import until
 from tests.working import Far, bench
 
@@ -33,7 +36,7 @@ def asked() -> int:
 
 
 @pytest.fixture
-def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
     monkeypatch.setattr("tests.scripted.JOURNAL", tmp_path / "journal")
     quick = {"lease_seconds": LEASE_SECONDS, "sweep_seconds": 0.1}
     with bench(tmp_path, sweeps=True, image_provider="tests.scripted:Images", **quick) as worker:
@@ -46,6 +49,14 @@ async def test_the_clock_leaps(worker: Far, monkeypatch: pytest.MonkeyPatch, lea
     request_id = await being_drawn(worker, LEASE_SECONDS)
     monkeypatch.setattr("events.clock.datetime", SimpleNamespace(now=lambda zone: datetime.now(zone) + leap))
     await worker.ended(request_id, (TaskUpdated,))
+    assert asked() == 1
+
+
+async def test_another_process_comes(worker: Far, tmp_path: Path) -> None:
+    request_id = await being_drawn(worker, LEASE_SECONDS)
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/maquette.db") as database, present(database) as others:
+        assert others is Others.SOME
+        await worker.ended(request_id, (TaskUpdated,))
     assert asked() == 1
 
 
