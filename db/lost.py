@@ -31,7 +31,7 @@ async def find(
     by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
-    sent = and_(due(table, now), table.c.sent_at.is_not(None))
+    sent = and_(_waits(table, now), table.c.sent_at.is_not(None))
     async with database.reading() as connection:
         count, most, held = (
             await connection.execute(
@@ -45,9 +45,8 @@ async def find(
     room = LIMIT if most is None else max(0, most - held)
     found: list[str] = []
     for condition, limit in (
-        (_waiting(table, now, grace), min(count - queued, room)),
+        (_overdue(table, now, grace), min(count - queued, room)),
         (_unsent(table, now), room),
-        (_revoked(table, now, grace), LIMIT),
     ):
         found += await _mark_sent(database, table, condition, limit, now)
     if silent_by is not None:
@@ -70,22 +69,19 @@ async def count_stuck(database: Database, table: Table, seconds: float) -> int:
         return await connection.scalar(select(func.count()).select_from(table).where(stuck)) or 0
 
 
+def _waits(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Jobs that wait for a worker: they are due, or have lost theirs."""
+    return or_(due(table, now), is_revoked(table))
+
+
 def _unsent(table: Table, now: datetime) -> ColumnElement[bool]:
-    """Jobs that are due and for which there is no message."""
-    return and_(due(table, now), table.c.sent_at.is_(None))
+    """Jobs that wait and for which there is no message."""
+    return and_(_waits(table, now), table.c.sent_at.is_(None))
 
 
-def _waiting(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
-    """Jobs that are due and whose message should have been worked on by now."""
-    return and_(due(table, now), come(table.c.sent_at, now - grace))
-
-
-def _revoked(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
-    """Jobs whose lease was revoked, and whose message should have been worked on by now."""
-    return and_(
-        is_revoked(table),
-        or_(table.c.sent_at.is_(None), come(table.c.sent_at, now - grace)),
-    )
+def _overdue(table: Table, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Jobs that wait and whose message should have been worked on by now."""
+    return and_(_waits(table, now), come(table.c.sent_at, now - grace))
 
 
 async def _revoke(database: Database, table: Table, by: datetime, now: datetime) -> Sequence[str]:

@@ -377,6 +377,15 @@ async def test_a_sweep_leaves_jobs_whose_messages_are_queued(database: Database)
     assert await sweep(database, queued=0) == {job_ids[0], job_ids[1], job_ids[3]}
 
 
+async def test_a_sweep_leaves_a_job_that_lost_its_worker_while_its_message_is_queued(database: Database):
+    _, job_ids = await create(database)
+    await claim_image(database, job_ids[0])
+    await abandon(database, IMAGE_JOBS, job_ids[0])
+    await age(database, job_ids[0])
+    assert await sweep(database, queued=4) == set()
+    assert await sweep(database, queued=3) == {job_ids[0]}
+
+
 async def test_a_sweep_finds_a_lost_message_while_younger_ones_are_queued(database: Database):
     _, ids = await create(database)
     await age(database, ids[0])
