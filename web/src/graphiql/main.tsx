@@ -34,6 +34,14 @@ function parsed(text: string): DocumentNode | undefined {
   }
 }
 
+function keptTabs() {
+  try {
+    return JSON.parse(localStorage.getItem("graphiql:tabState") ?? "null");
+  } catch {
+    return null; // GraphiQL begins anew as well
+  }
+}
+
 const token = keptToken();
 const headers = token
   ? JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2)
@@ -41,8 +49,8 @@ const headers = token
 const tabs = examples.map((example) => ({ ...example, headers }));
 // GraphiQL keeps its tabs and what its editors hold apart, each a moment later than the other: where they differed, a
 // visitor who reloads would find one tab more. Its editors begin as the tab says.
-const kept = JSON.parse(localStorage.getItem("graphiql:tabState") ?? "null");
-const active = kept?.tabs[kept.activeTabIndex] ?? tabs[0];
+const kept = keptTabs();
+const active = kept?.tabs?.[kept.activeTabIndex] ?? tabs[0];
 
 const root = document.getElementById("graphiql")!;
 createRoot(root).render(
