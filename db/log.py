@@ -57,7 +57,7 @@ class Entry:
 
 async def lock_request(transaction: Transaction, request_id: str) -> Request | None:
     """Take the lock of a request's row until the transaction ends. Verbs that wait take their locks in one
-    order, so that they cannot deadlock: an account's limit, the request, the user, the jobs.
+    order, so that they cannot deadlock: an account's limit, the request, the user, the jobs, these by their ids.
     """
     rows = await transaction.read(_LOCK.bind({"request_id": request_id}))
     return Request(*rows[0]) if rows else None

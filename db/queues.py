@@ -21,7 +21,7 @@ JOBS: Mapping[str, Table] = {IMAGES: image_generation_jobs, MODELS: model_genera
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """How many jobs are due, in hand, due later, and failed for good; how many of them `workers` do at once."""
+    """How many jobs are due, under way, due later, and failed for good; how many of them `workers` do at once."""
 
     name: str
     waiting: int

@@ -1,7 +1,8 @@
 """The slots of a provider's account: how many jobs it may have at once, over all processes on all machines.
 
-A job holds a slot until its lease ends or is revoked, and while a provider that was busy is not to be asked again.
-Where there is a limit, a message says no more than «look whether a slot is free»: who gets it is chosen here.
+A job holds a slot until it ends, is given back, or has its lease revoked, and while a provider that was busy is not to
+be asked again. Where there is a limit, a message says no more than «look whether a slot is free»: who gets it is chosen
+here.
 """
 
 from __future__ import annotations
