@@ -55,7 +55,7 @@ class Lease:
 
 
 class LeaseLost(Exception):
-    """The job is somebody else's by now, cancelled, or gone: what was done for it is void."""
+    """The lease was revoked, the job is cancelled, or gone: what was done for it is void."""
 
 
 def new_job(job_id: str, request_id: str, max_attempts: int, now: datetime) -> dict[str, Any]:

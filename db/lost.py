@@ -18,17 +18,17 @@ LIMIT = 500
 """So many jobs are found at a time of each kind."""
 
 
-async def find(
+async def recover(
     database: Database, table: Table, queued: int, grace_seconds: float, silent_by: datetime | None
 ) -> Sequence[str]:
-    """Find the jobs that nobody will do unless they are sent again, and mark them as sent.
+    """The ids of the jobs that nobody will do unless they are sent again; they are marked as sent.
 
     A job whose lease ran out by `silent_by` has lost its worker: its lease is revoked. With None, none is.
 
     `queued` is how many messages the queue holds: as many of the jobs that were sent have theirs, and only the rest,
-    oldest first, have lost it. Where the account has a limit, no more of these, and of those that were never sent,
-    are found than it has slots free: the others wait for them. Of two processes that sweep at once, each job is found
-    by one.
+    oldest first, have lost it, once `grace_seconds` have passed since they were sent. Where the account has a limit, no
+    more of these, and of those that were never sent, are found than it has slots free: the others wait for them. Of two
+    processes that sweep at once, each job is found by one.
     """
     now, grace = utc_now(), timedelta(seconds=grace_seconds)
     sent = and_(_waits(table, now), table.c.sent_at.is_not(None))

@@ -72,7 +72,7 @@ class Sockets:
             return False
         if PROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
-            await websocket.close(CloseCode.NO_PROTOCOL, "Subprotocol not acceptable")
+            await websocket.close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE, "Subprotocol not acceptable")
             return False
         await websocket.accept(PROTOCOL)
         return True
@@ -128,7 +128,7 @@ class Socket:
         self._settings = self._state.resources.settings
         self._caller: Caller | None = None
         self._operations: dict[str, asyncio.Task[None] | Following] = {}
-        self._ending = Close(CloseCode.INIT_TIMEOUT, "Connection initialisation timeout")
+        self._ending = Close(CloseCode.CONNECTION_INITIALISATION_TIMEOUT, "Connection initialisation timeout")
         self._deadline = asyncio.timeout(self._settings.init_timeout_seconds)
         self._place: Place | None = None
 
@@ -172,7 +172,7 @@ class Socket:
             raise WebSocketDisconnect(received.get("code", 1005))
         text = received.get("text")
         if text is None:
-            raise Close(CloseCode.MALFORMED, "Messages must be text")
+            raise Close(CloseCode.BAD_REQUEST, "Messages must be text")
         if len(text.encode()) > self._settings.max_message_bytes:
             raise Close(
                 CloseCode.TOO_BIG, f"Messages of more than {self._settings.max_message_bytes} bytes are not allowed"
@@ -180,7 +180,7 @@ class Socket:
         try:
             message: Message = decode(text, Message)
         except Malformed as error:
-            raise Close(CloseCode.MALFORMED, f"Invalid message: {error}") from None
+            raise Close(CloseCode.BAD_REQUEST, f"Invalid message: {error}") from None
         return message
 
     async def _handle(self, message: Message) -> None:
@@ -202,7 +202,7 @@ class Socket:
 
     async def _init(self, payload: Mapping[str, Any]) -> None:
         if self._caller is not None:
-            raise Close(CloseCode.TOO_MANY_INITS, "Too many initialisation requests")
+            raise Close(CloseCode.TOO_MANY_INITIALISATION_REQUESTS, "Too many initialisation requests")
         header = _authorization(payload) or HTTPConnection(self._scope).headers.get("authorization")
         try:
             caller = await self._state.authenticator.caller(header)
@@ -221,7 +221,7 @@ class Socket:
         if self._caller is None:
             raise Close(CloseCode.UNAUTHORIZED, "Unauthorized")
         if operation_id in self._operations:
-            raise Close(CloseCode.TAKEN, f"Subscriber for {operation_id} already exists")
+            raise Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {operation_id} already exists")
         if len(self._operations) >= self._settings.max_subscriptions_per_connection:
             limit = f"{self._settings.max_subscriptions_per_connection} operations are allowed on one connection"
             await self.send(_error(operation_id, api_error(ErrorCode.QUERY_TOO_COMPLEX, f"No more than {limit}.")))
@@ -229,7 +229,7 @@ class Socket:
         try:
             operation = operation_of(parameters, self._state.persisted, self._state.limits)
         except Malformed as error:
-            raise Close(CloseCode.MALFORMED, f"Invalid message: {error}") from None
+            raise Close(CloseCode.BAD_REQUEST, f"Invalid message: {error}") from None
         except Refused as refused:
             await self.send(_error(operation_id, *refused.errors))
             return

@@ -61,7 +61,7 @@ async def attempt(
     logger = log.bind(job=lease.job_id, attempt=lease.attempt)
     try:
         try:
-            async with _in_hand(context, lease):
+            async with _keeping(context, lease):
                 await work()
             return True
         except LeaseLost:
@@ -80,7 +80,7 @@ async def attempt(
             await patiently(lambda: _after_failure(context, lease, failure, retry_after, fail, message))
             logger.info("attempt failed", code=failure.code.value, reason=failure.message)
     except LeaseLost:
-        logger.info("job lost: cancelled, deleted, or taken over")
+        logger.info("job lost: its lease was revoked, or it was cancelled or deleted")
     return False
 
 
@@ -122,7 +122,7 @@ async def patiently(step: Callable[[], Awaitable[T]], stopping: asyncio.Event | 
 
 
 @asynccontextmanager
-async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
+async def _keeping(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
     """Keep the lease while the block runs, and end the block at the deadline or when the lease is lost."""
     lost = False
     seconds = (lease.deadline_at - utc_now()).total_seconds()
@@ -160,9 +160,7 @@ async def _in_hand(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
         if lost:
             raise LeaseLost(lease.job_id) from None
         if deadline.expired():
-            raise ProviderError(
-                FailureCode.TIMED_OUT, f"This took longer than its deadline of {seconds:.0f} seconds.", retryable=True
-            ) from None
+            raise ProviderError(FailureCode.TIMED_OUT, "This took longer than it may.", retryable=True) from None
         raise
     finally:
         context.in_hand.discard(task)

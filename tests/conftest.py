@@ -8,17 +8,17 @@ import pytest
 
 from tests.servers import MariaDB, Moto, Redis
 
-LINES = 60
+LAST_LINES = 60
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With a failure goes the end of what the test's fixtures have to tell of it, by their property `account`."""
+    """With a failure goes the end of what the test's fixtures have to tell of it, by their property `diagnostics`."""
     report = yield
     if report.failed and isinstance(item, pytest.Function):
         for name, fixture in item.funcargs.items():
-            for what, lines in getattr(fixture, "account", {}).items():
-                report.sections.append((f"{name}: {what}", "\n".join(lines[-LINES:])))
+            for what, lines in getattr(fixture, "diagnostics", {}).items():
+                report.sections.append((f"{name}: {what}", "\n".join(lines[-LAST_LINES:])))
     return report
 
 

@@ -199,7 +199,7 @@ async def expire(database: Database, table: Table, job_id: str, ago: float = 1.0
 async def abandon(database: Database, table: Table, job_id: str, ago: float = 1.0) -> None:
     """Have the worker of a job fall silent, and be found gone."""
     await expire(database, table, job_id, ago)
-    assert job_id in await lost.find(database, table, 1_000, 5, utc_now())
+    assert job_id in await lost.recover(database, table, 1_000, 5, utc_now())
 
 
 async def request_of(database: Database, request_id: str) -> Request:

@@ -116,13 +116,14 @@ class Bench:
 
     async def given_back(self, job_id: str) -> Any:
         """The job's row once an attempt has failed and another is to come."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                row = await self.job(job_id)
-                if row.status is JobStatus.PENDING and row.failure is not None:
-                    return row
-                assert row.status in (JobStatus.PENDING, JobStatus.RUNNING), row
-                await asyncio.sleep(0.01)
+
+        async def has_failed() -> bool:
+            row = await self.job(job_id)
+            assert row.status in (JobStatus.PENDING, JobStatus.RUNNING), row
+            return row.status is JobStatus.PENDING and row.failure is not None
+
+        await until(has_failed, SECONDS)
+        return await self.job(job_id)
 
     async def failure(self, request_id: str) -> str | None:
         """What the image or the model keeps of its failure."""

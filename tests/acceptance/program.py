@@ -69,7 +69,7 @@ class Program:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     @property
-    def account(self) -> dict[str, list[str]]:
+    def diagnostics(self) -> dict[str, list[str]]:
         """What its processes have logged, and asked of their providers."""
         paths = [*sorted(self.folder.glob("*.log")), self.journal]
         return {path.name: path.read_text(errors="replace").splitlines() for path in paths if path.exists()}

@@ -136,7 +136,7 @@ class System:
         return "".join(process.log for process in (self.api, *self.workers))
 
     @property
-    def account(self) -> dict[str, list[str]]:
+    def diagnostics(self) -> dict[str, list[str]]:
         return {process.name: process.log.splitlines() for process in (self.api, *self.workers)}
 
     def unexpected(self) -> list[str]:

@@ -58,7 +58,7 @@ async def test_jobs_wait_for_no_clock(clock: Clock, tmp_path: Path) -> None:
         await claim_image(database, dead)
         await jobs.back_off(database, (await claim_image(database, failed)).lease, FAILURE, 60, counts=True)
         clock.off = -HOUR
-        assert set(await lost.find(database, IMAGE_JOBS, 0, 5, utc_now())) == {fresh, dead, failed, held}
+        assert set(await lost.recover(database, IMAGE_JOBS, 0, 5, utc_now())) == {fresh, dead, failed, held}
         for job_id in (fresh, dead, failed):
             assert await claim(database, job_id) is not None
         # Whose worker lives keeps its job on the new time.

@@ -64,7 +64,7 @@ async def row(database, job_id):
 
 
 async def sweep(database):
-    return await lost.find(database, table, 0, 0, utc_now())
+    return await lost.recover(database, table, 0, 0, utc_now())
 
 
 async def fall_silent(database, *job_ids):

@@ -69,7 +69,7 @@ class Visitor:
             context.on(event, partial(self._note, event))
 
     @property
-    def account(self) -> dict[str, list[str]]:
+    def diagnostics(self) -> dict[str, list[str]]:
         return {"network": self._network, "complaints": self.complaints}
 
     async def open(self, url: str) -> Page:

@@ -253,7 +253,7 @@ class Lives(RuleBasedStateMachine):
     def take_over(self, data: st.DataObject) -> None:
         index = data.draw(st.sampled_from(sorted(self.claims)))
         self.run(expire(self.database, IMAGE_JOBS, self.image_jobs[index]))
-        assert self.image_jobs[index] in self.run(lost.find(self.database, IMAGE_JOBS, 1_000, 5, utc_now()))
+        assert self.image_jobs[index] in self.run(lost.recover(self.database, IMAGE_JOBS, 1_000, 5, utc_now()))
         old = self.claims.pop(index)
         self.stale.append(old)
         self.claim(index)
@@ -326,7 +326,7 @@ class Lives(RuleBasedStateMachine):
                 self.run(jobs.back_off(self.database, self.model_claim.lease, FAILURE, 0, counts=True))
             case "expire":
                 self.run(expire(self.database, MODEL_JOBS, self.model_jobs[-1]))
-                assert self.run(lost.find(self.database, MODEL_JOBS, 1_000, 5, utc_now())) == [self.model_jobs[-1]]
+                assert self.run(lost.recover(self.database, MODEL_JOBS, 1_000, 5, utc_now())) == [self.model_jobs[-1]]
         self.stale_models.append(self.model_claim)
         self.model_claim = None
         self.claim_model()

@@ -278,7 +278,7 @@ async def test_whoever_renews_before_it_is_found_gone_keeps_its_job(database: Da
     lease = (await claim_image(database, job_ids[0])).lease
     await expire(database, IMAGE_JOBS, job_ids[0])
     assert await images.claim(database, job_ids[0], TERMS) is None
-    assert await lost.find(database, IMAGE_JOBS, 4, 5, None) == []
+    assert await lost.recover(database, IMAGE_JOBS, 4, 5, None) == []
     await jobs.renew(database, lease, LEASE_SECONDS)
     assert await sweep(database, queued=4) == set()
     assert await images.claim(database, job_ids[0], TERMS) is None
@@ -352,7 +352,7 @@ async def age(database: Database, *job_ids: str, seconds: float = 60) -> None:
 
 
 async def sweep(database: Database, queued: int = 0, grace: float = 5) -> set[str]:
-    found = await lost.find(database, IMAGE_JOBS, queued, grace, utc_now())
+    found = await lost.recover(database, IMAGE_JOBS, queued, grace, utc_now())
     assert len(found) == len(set(found))
     return set(found)
 
@@ -411,7 +411,7 @@ async def test_two_sweeps_find_each_lost_job_once(database: Database):
         await claim_image(database, job_ids[3])
         await expire(database, IMAGE_JOBS, job_ids[3])
         missing += job_ids
-    found = await asyncio.gather(*(lost.find(database, IMAGE_JOBS, 0, 5, utc_now()) for _ in range(4)))
+    found = await asyncio.gather(*(lost.recover(database, IMAGE_JOBS, 0, 5, utc_now()) for _ in range(4)))
     assert Counter(job_id for swept in found for job_id in swept) == Counter(missing)
 
 
@@ -427,7 +427,8 @@ async def test_sweeps_do_not_lock_workers_out(database: Database):
         await images.complete(database, Drawn(claim, "a.png"))
 
     await asyncio.gather(
-        *(work(job_id) for job_id in all_jobs), *(lost.find(database, IMAGE_JOBS, 0, 0, utc_now()) for _ in range(12))
+        *(work(job_id) for job_id in all_jobs),
+        *(lost.recover(database, IMAGE_JOBS, 0, 0, utc_now()) for _ in range(12)),
     )
     assert {image.status for image in await rows(database, generated_images)} == {ImageStatus.COMPLETED}
 

@@ -204,7 +204,7 @@ async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: Wor
     job = await row(context.database, IMAGE_JOBS, id=job_ids[0])
     assert timedelta(minutes=4) < job.available_at - before < timedelta(minutes=6)
     assert await images.claim(context.database, job_ids[0], Terms(30, 30)) is None
-    assert job_ids[0] not in await lost.find(context.database, IMAGE_JOBS, 0, 0, utc_now())
+    assert job_ids[0] not in await lost.recover(context.database, IMAGE_JOBS, 0, 0, utc_now())
 
 
 @pytest.fixture

@@ -163,7 +163,7 @@ async def _expire(world: World) -> None:
     if world.model_jobs:
         await expire(world.database, MODEL_JOBS, world.model_jobs[-1])
     for table in (IMAGE_JOBS, MODEL_JOBS):
-        await lost.find(world.database, table, 1_000, 5, utc_now())
+        await lost.recover(world.database, table, 1_000, 5, utc_now())
 
 
 async def _draw(world: World, *indexes: int) -> None:

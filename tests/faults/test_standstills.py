@@ -73,7 +73,7 @@ async def test_the_database_stands_still(worker: Far, monkeypatch: pytest.Monkey
 
         monkeypatch.setattr(module, name, stands)
 
-    stand_still(lost, "find", 1.3 * LEASE_SECONDS)
+    stand_still(lost, "recover", 1.3 * LEASE_SECONDS)
     # The sweeper finds the database first.
     stand_still(jobs, "renew", 1.5 * LEASE_SECONDS)
     await worker.ended(request_id, (TaskUpdated,))
