@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 
+import pytest
 from playwright.async_api import Locator, Page, Route, expect
 
 from tests.acceptance.conftest import Connect
@@ -99,6 +100,18 @@ async def test_a_reload_at_any_moment_keeps_the_tabs(embedded: Program, visitor:
             re.compile(rf"(query|mutation|subscription)\W+{kept}")
         )
     assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("kept", ["{", "[]"])
+async def test_it_opens_where_what_is_kept_of_the_tabs_is_broken(
+    embedded: Program, visitor: Visitor, kept: str
+) -> None:
+    page = await opened(visitor, embedded)
+    await page.add_init_script(f"localStorage.setItem('graphiql:tabState', {kept!r})")
+    await page.reload()
+    await expect(page.locator("#graphiql")).to_have_js_property("inert", False)
+    await run(page)
+    await expect(answer(page)).to_contain_text("IMAGE_PENDING")
 
 
 async def test_a_subscription_follows_a_request(embedded: Program, visitor: Visitor, connect: Connect) -> None:
