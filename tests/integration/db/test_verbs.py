@@ -244,6 +244,16 @@ async def test_a_claim_that_waited_for_the_lock_sees_what_happened_meanwhile(on_
     assert (await row(database, IMAGE_JOBS, id=job_ids[0])).attempts == 1
 
 
+async def test_a_cancel_does_not_wait_for_jobs_of_other_requests(on_mariadb: Database):
+    (first, first_jobs), (_, second_jobs) = await create(on_mariadb), await create(on_mariadb)
+    await claim_image(on_mariadb, first_jobs[0])
+    await claim_image(on_mariadb, second_jobs[0])
+    async with on_mariadb.transaction() as transaction:
+        await transaction.execute(IMAGE_JOBS.select().where(IMAGE_JOBS.c.id == second_jobs[0]).with_for_update())
+        async with asyncio.timeout(5):
+            await requests.cancel(on_mariadb, "ann", first)
+
+
 async def waits_for_a_lock(database: Database) -> bool:
     async with database.reading() as connection:
         # Not innodb_trx: who reads that more often than ten times a second reads the same again and again.
