@@ -11,6 +11,7 @@ from db import slots
 from db.due import come, due
 from db.jobs import in_hand, is_revoked, revoke
 from db.session import Database
+from db.tables import sweeps
 from events.clock import utc_now
 from events.status import JobStatus
 
@@ -52,6 +53,12 @@ async def recover(
     if silent_by is not None:
         found += await _revoke(database, table, silent_by, now)
     return found
+
+
+async def note_look(database: Database, table: Table) -> None:
+    """Note that the jobs of a table are looked over; raises, or waits, where leases cannot be renewed either."""
+    async with database.transaction() as transaction:
+        await transaction.upsert(sweeps, "looked_at", {"jobs": table.name, "looked_at": utc_now()})
 
 
 async def count_stuck(database: Database, table: Table, seconds: float) -> int:

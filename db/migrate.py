@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from db.session import Database
 
 SCRIPTS = Path(__file__).parent / "migrations"
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration."""
 
 

@@ -175,6 +175,13 @@ account_limits = _table(
     Column("max_concurrent", SmallInteger),
 )
 
+sweeps = _table(
+    "sweeps",
+    # When the jobs of a table were last looked over. Whoever can write this could have renewed a lease.
+    Column("jobs", String(40), primary_key=True),
+    Column("looked_at", UtcDateTime, nullable=False),
+)
+
 file_deletions = _table(
     "file_deletions",
     # What is still to be removed from the storage. A late worker may write once more, so it stays for a while.

@@ -123,6 +123,9 @@ async def sweep_jobs(
     except QueueUnavailable:
         return
     with detector.look() as silent_by:
+        # A database that reads may still not write: then nobody could renew, and the look is not made.
+        async with asyncio.timeout(patience_seconds(resources.settings.lease_seconds)):
+            await lost.note_look(resources.database, JOBS[queue])
         found = await lost.recover(resources.database, JOBS[queue], queued, grace_seconds, silent_by)
     if found:
         log.info("sent again what was lost", queue=queue, jobs=len(found))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -48,6 +51,17 @@ async def test_the_clock_leaps(worker: Far, monkeypatch: pytest.MonkeyPatch, lea
     """As it does where a machine was suspended, too."""
     request_id = await being_drawn(worker, LEASE_SECONDS)
     monkeypatch.setattr("events.clock.datetime", SimpleNamespace(now=lambda zone: datetime.now(zone) + leap))
+    await worker.ended(request_id, (TaskUpdated,))
+    assert asked() == 1
+
+
+async def test_the_database_reads_but_does_not_write(worker: Far, tmp_path: Path) -> None:
+    """As while a backup is made. One that refuses to write is seen in the same way."""
+    request_id = await being_drawn(worker, 2 * LEASE_SECONDS)
+    with closing(sqlite3.connect(tmp_path / "maquette.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await asyncio.sleep(1.3 * LEASE_SECONDS)
+        other.execute("ROLLBACK")
     await worker.ended(request_id, (TaskUpdated,))
     assert asked() == 1
 
