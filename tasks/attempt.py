@@ -50,19 +50,19 @@ class Stopping(Exception):
 async def attempt(
     context: WorkerContext,
     lease: Lease,
-    work: Callable[[], Awaitable[None]],
+    work: Callable[[asyncio.Timeout], Awaitable[None]],
     fail: Callable[[Failure], Awaitable[None]],
     message: Message[None],
 ) -> bool:
-    """Do `work` once, and write what became of it; True if it succeeded.
+    """Do `work` once, until its deadline, which it is given, and write what became of it; True if it succeeded.
 
     `fail` writes the end of a job that is not to be tried again; `message` is what sends it again.
     """
     logger = log.bind(job=lease.job_id, attempt=lease.attempt)
     try:
         try:
-            async with _keeping(context, lease):
-                await work()
+            async with _keeping(context, lease) as deadline:
+                await work(deadline)
             return True
         except LeaseLost:
             raise
@@ -121,11 +121,25 @@ async def patiently(step: Callable[[], Awaitable[T]], stopping: asyncio.Event | 
             return None
 
 
+async def write_down(deadline: asyncio.Timeout, step: Callable[[], Awaitable[object]]) -> None:
+    """Write what a provider has given, however long the database is away: the deadline does not count meanwhile."""
+    when = deadline.when()
+    deadline.reschedule(None)
+    await patiently(step)
+    deadline.reschedule(when)
+
+
 @asynccontextmanager
-async def _keeping(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
-    """Keep the lease while the block runs, and end the block at the deadline or when the lease is lost."""
+async def _keeping(context: WorkerContext, lease: Lease) -> AsyncIterator[asyncio.Timeout]:
+    """Keep the lease while the block runs, and end the block at the deadline, which it gives, or when it is lost.
+
+    Where the block does not end at its deadline, as when a storage hangs, the lease runs out.
+    """
     lost = False
     seconds = (lease.deadline_at - utc_now()).total_seconds()
+    too_late = ProviderError(FailureCode.TIMED_OUT, "This took longer than it may.", retryable=True)
+    if seconds <= 0:
+        raise too_late
 
     async def renew(deadline: asyncio.Timeout) -> None:
         nonlocal lost
@@ -133,6 +147,9 @@ async def _keeping(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
         pause = whole / RENEWALS_PER_LEASE
         while True:
             await asyncio.sleep(pause)
+            when = deadline.when()
+            if when is not None and when + whole < asyncio.get_running_loop().time():
+                return
             try:
                 async with asyncio.timeout(patience_seconds(whole)):
                     await jobs.renew(context.database, lease, whole)
@@ -150,17 +167,17 @@ async def _keeping(context: WorkerContext, lease: Lease) -> AsyncIterator[None]:
     assert task is not None
     context.in_hand.add(task)
     try:
-        async with asyncio.timeout(max(0.0, seconds)) as deadline:
+        async with asyncio.timeout(seconds) as deadline:
             renewal = asyncio.create_task(renew(deadline))
             try:
-                yield
+                yield deadline
             finally:
                 renewal.cancel()
     except TimeoutError:
         if lost:
             raise LeaseLost(lease.job_id) from None
         if deadline.expired():
-            raise ProviderError(FailureCode.TIMED_OUT, "This took longer than it may.", retryable=True) from None
+            raise too_late from None
         raise
     finally:
         context.in_hand.discard(task)

@@ -10,7 +10,7 @@ from db import images
 from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.protocol import ImageJobs, ImageResult, ProviderError
-from tasks.attempt import attempt, discard, patiently
+from tasks.attempt import attempt, discard, patiently, write_down
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.places import Leave
 from tasks.results import fetch_image
@@ -49,7 +49,7 @@ async def carry_out(context: WorkerContext, claim: ImageClaim, message: Message[
     done = await attempt(
         context,
         claim.lease,
-        lambda: _draw(context, claim, drawn),
+        lambda deadline: _draw(context, claim, deadline, drawn),
         lambda failure: images.fail(context.database, claim, failure),
         message,
     )
@@ -59,8 +59,8 @@ async def carry_out(context: WorkerContext, claim: ImageClaim, message: Message[
         await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))
 
 
-async def _draw(context: WorkerContext, claim: ImageClaim, drawn: Leave) -> None:
-    result = await _result(context, claim)
+async def _draw(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Timeout, drawn: Leave) -> None:
+    result = await _result(context, claim, deadline)
     if result.content is not None:
         content = result.content
     elif result.url is not None:
@@ -75,20 +75,20 @@ async def _draw(context: WorkerContext, claim: ImageClaim, drawn: Leave) -> None
     async def complete() -> None:
         await context.write_image(Drawn(claim, key))
 
-    await patiently(complete)
+    await write_down(deadline, complete)
 
 
-async def _result(context: WorkerContext, claim: ImageClaim) -> ImageResult:
+async def _result(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Timeout) -> ImageResult:
     provider = context.images
     if not isinstance(provider, ImageJobs):
         return await provider.generate(claim.prompt, claim.index)
-    job_id = claim.provider_job_id or await _submit(context, claim, provider)
+    job_id = claim.provider_job_id or await _submit(context, claim, deadline, provider)
     return await _poll(context, claim, provider, job_id)
 
 
-async def _submit(context: WorkerContext, claim: ImageClaim, provider: ImageJobs) -> str:
+async def _submit(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Timeout, provider: ImageJobs) -> str:
     check_not_lost(claim.submit_begun, provider, ASKED)
-    return await submit_once(context, claim.lease, lambda: provider.submit(claim.prompt, claim.index), ASKED)
+    return await submit_once(context, claim.lease, deadline, lambda: provider.submit(claim.prompt, claim.index), ASKED)
 
 
 async def _poll(context: WorkerContext, claim: ImageClaim, provider: ImageJobs, job_id: str) -> ImageResult:

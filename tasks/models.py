@@ -17,7 +17,7 @@ from providers.media import HEAD_BYTES, PICTURE_LIMIT_BYTES, media_type
 from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
-from tasks.attempt import attempt, discard, patiently
+from tasks.attempt import attempt, discard, patiently, write_down
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
 from tasks.results import fetch_model, fetch_preview
@@ -52,7 +52,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     done = await attempt(
         context,
         claim.lease,
-        lambda: _make(context, claim),
+        lambda deadline: _make(context, claim, deadline),
         lambda failure: models.fail(context.database, claim, failure),
         message,
     )
@@ -62,8 +62,8 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
         await discard(context, claim.lease.folder, lambda: models.is_kept(context.database, claim))
 
 
-async def _make(context: WorkerContext, claim: ModelClaim) -> None:
-    job_id = claim.provider_job_id or await _submit(context, claim)
+async def _make(context: WorkerContext, claim: ModelClaim, deadline: asyncio.Timeout) -> None:
+    job_id = claim.provider_job_id or await _submit(context, claim, deadline)
     # Told from here on: whoever sees progress may rely on the provider's job not being lost.
     progress = Progress(claim, context.settings.progress_seconds)
     async with progress.told(context.database), scratch(context.settings.work_dir) as folder:
@@ -75,13 +75,13 @@ async def _make(context: WorkerContext, claim: ModelClaim) -> None:
         progress.set(ModelStage.UPLOADING)
         files = await _store(context, claim, prepared)
         preview_key = await _store_preview(context, claim, result.preview, prepared.preview)
-    await patiently(lambda: models.complete(context.database, claim, files, preview_key, prepared.report))
+    await write_down(deadline, lambda: models.complete(context.database, claim, files, preview_key, prepared.report))
 
 
-async def _submit(context: WorkerContext, claim: ModelClaim) -> str:
+async def _submit(context: WorkerContext, claim: ModelClaim, deadline: asyncio.Timeout) -> str:
     check_not_lost(claim.submit_begun, context.models, ASKED)
     image = await _source_image(context, claim)
-    return await submit_once(context, claim.lease, lambda: context.models.submit(image), ASKED)
+    return await submit_once(context, claim.lease, deadline, lambda: context.models.submit(image), ASKED)
 
 
 async def _source_image(context: WorkerContext, claim: ModelClaim) -> SourceImage:

@@ -11,7 +11,7 @@ from db import jobs
 from db.jobs import Lease, LeaseLost
 from events.outcome import FailureCode
 from providers.protocol import ProviderError
-from tasks.attempt import Stopping, patiently
+from tasks.attempt import Stopping, patiently, write_down
 from tasks.worker_context import WorkerContext
 
 REFUSED_POLLS = 5
@@ -41,7 +41,9 @@ def check_not_lost(begun: bool, provider: object, asked: Asked) -> None:
         raise asked.unknown("its answer was lost")
 
 
-async def submit_once(context: WorkerContext, lease: Lease, submit: Callable[[], Awaitable[str]], asked: Asked) -> str:
+async def submit_once(
+    context: WorkerContext, lease: Lease, deadline: asyncio.Timeout, submit: Callable[[], Awaitable[str]], asked: Asked
+) -> str:
     """Submit, and keep the provider's id of the job, which is returned.
 
     A crash between here and the provider's answer is seen by whoever takes the job over. Raises `ProviderError`, and
@@ -58,7 +60,7 @@ async def submit_once(context: WorkerContext, lease: Lease, submit: Callable[[],
         raise
     except Exception as error:
         raise asked.unknown("did not answer clearly") from error
-    await patiently(lambda: jobs.note_submitted(context.database, lease, job_id))
+    await write_down(deadline, lambda: jobs.note_submitted(context.database, lease, job_id))
     return job_id
 
 

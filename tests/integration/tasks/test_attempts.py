@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from events.outcome import FailureCode
 from events.status import ImageStatus, JobStatus
 from providers.protocol import ImageResult, ProviderError
 from settings import Settings
+from storage import Stored
 from storage.local import LocalStorage
 from tasks.actors import generate_image
 from tasks.broker import MemoryQueues
@@ -29,7 +31,7 @@ from tasks.images import generate
 from tasks.resources import Resources
 from tasks.sender import Sender
 from tasks.worker_context import WorkerContext
-from tests.rows import IMAGE_JOBS, ForgetfulDatabase, Told, create, row, sqlite_url
+from tests.rows import IMAGE_JOBS, ForgetfulDatabase, Told, abandon, claim_image, create, row, sqlite_url, write
 from tests.scripted import picture
 from tests.waiting import until
 
@@ -205,6 +207,69 @@ async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: Wor
     assert timedelta(minutes=4) < job.available_at - before < timedelta(minutes=6)
     assert await images.claim(context.database, job_ids[0], Terms(30, 30)) is None
     assert job_ids[0] not in await lost.recover(context.database, IMAGE_JOBS, 0, 0, utc_now())
+
+
+async def test_a_picture_that_is_there_is_kept_however_long_the_database_is_away(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+):
+    context = impatient(context, 0.5)
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: context.images.asked)
+    deadline = (await job_of(context, job_ids[0])).deadline_at
+
+    @asynccontextmanager
+    async def refused() -> AsyncIterator[None]:
+        raise ConnectionRefusedError
+        yield
+
+    with monkeypatch.context() as away:
+        away.setattr(context.database, "transaction", refused)
+        context.images.go.set()
+        await until(lambda: utc_now() > deadline + timedelta(seconds=0.1))
+    await task
+    assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
+    assert context.images.asked == 1
+
+
+async def test_who_hangs_past_the_deadline_does_not_keep_the_lease(context: WorkerContext, tmp_path: Path):
+    class Hanging(LocalStorage):
+        free = asyncio.Event()
+
+        async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:
+            try:
+                await self.free.wait()
+            except asyncio.CancelledError:
+                await self.free.wait()  # as for a thread that is amid a system call
+                raise
+            return await super().put(key, source, content_type)
+
+    context = impatient(context, 0.2)
+    storage = Hanging(tmp_path / "files")
+    context = replace(context, resources=replace(context.resources, storage=storage))
+    context.images.go.set()
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+
+    async def has_run_out() -> bool:
+        job = await job_of(context, job_ids[0])
+        return job.lease_expires_at is not None and job.lease_expires_at < utc_now()
+
+    await until(has_run_out)
+    storage.free.set()
+    await task
+    assert decode_failure((await job_of(context, job_ids[0])).failure).code is FailureCode.TIMED_OUT
+
+
+async def test_a_take_over_with_no_time_left_asks_for_nothing(context: WorkerContext):
+    _, job_ids = await create(context.database)
+    await claim_image(context.database, job_ids[0])
+    await write(context.database, IMAGE_JOBS, job_ids[0], deadline_at=utc_now() - timedelta(seconds=60))
+    await abandon(context.database, IMAGE_JOBS, job_ids[0])
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, context.images.asked) == (JobStatus.PENDING, 1, 0)
+    assert decode_failure(job.failure).code is FailureCode.TIMED_OUT
 
 
 @pytest.fixture
