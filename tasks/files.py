@@ -1,19 +1,41 @@
-"""Deleting files that nothing refers to any more, at once and, where that fails, until it is done."""
+"""Storing what was made, and deleting what nothing refers to any more, where the storage is away now and then."""
 
 from __future__ import annotations
 
+import asyncio
 import random
+from pathlib import Path
 
 import structlog
 
 from db import files
-from storage import StorageUnavailable
+from storage import StorageUnavailable, Stored
 from tasks.resources import Resources
 
+STORE_TRIES = 3
 AT_ONCE = 10
 """So many are deleted before it is asked again what there is."""
 
 log = structlog.get_logger(__name__)
+
+
+async def store(resources: Resources, key: str, source: Path | bytes, content_type: str) -> Stored:
+    """Store a file, three times if need be: what it holds may have been paid for. Raises `StorageUnavailable`.
+
+    The pauses are those before another attempt, RETRY_SECONDS and twice that.
+    """
+    failed = 0
+    while True:
+        try:
+            if failed:  # the storage may have it, and only its answer was lost
+                await resources.storage.delete(key)
+            return await resources.storage.put(key, source, content_type)
+        except StorageUnavailable as error:
+            failed += 1
+            if failed == STORE_TRIES:
+                raise
+            log.warning("a file could not be stored; it is tried again", error=str(error))
+        await asyncio.sleep(resources.settings.retry_seconds * 2 ** (failed - 1))
 
 
 async def delete_folder(resources: Resources, prefix: str) -> bool:

@@ -11,6 +11,7 @@ from db.images import Drawn, ImageClaim
 from events.outcome import FailureCode
 from providers.protocol import ImageJobs, ImageResult, ProviderError
 from tasks.attempt import attempt, discard, patiently, write_down
+from tasks.files import store
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.places import Leave
 from tasks.results import fetch_image
@@ -70,7 +71,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Tim
     drawn()
     kind = await asyncio.to_thread(check_picture, content)
     key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
-    await context.storage.put(key, content, kind)
+    await store(context.resources, key, content, kind)
 
     async def complete() -> None:
         await context.write_image(Drawn(claim, key))

@@ -18,6 +18,7 @@ from providers.printing import Prepared, prepare
 from providers.protocol import ModelPoll, PollState, ProviderError, ProviderFile, SourceImage
 from storage import NotStored
 from tasks.attempt import attempt, discard, patiently, write_down
+from tasks.files import store
 from tasks.pictures import EXTENSIONS, check_picture
 from tasks.progress import Progress
 from tasks.results import fetch_model, fetch_preview
@@ -130,7 +131,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
 async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> list[ModelFile]:
     files = []
     for kind, path in prepared.files.items():
-        stored = await context.storage.put(claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
+        stored = await store(context.resources, claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
         files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
     return files
 
@@ -144,7 +145,7 @@ async def _store_preview(context: WorkerContext, claim: ModelClaim, offered: Pro
         log.info("a preview is left out", model=claim.model_id, reason=error.failure.message)
         content, kind = None, "image/png"
     key = f"{claim.lease.folder}preview.{EXTENSIONS[kind]}"
-    return (await context.storage.put(key, own if content is None else content, kind)).key
+    return (await store(context.resources, key, own if content is None else content, kind)).key
 
 
 async def _preview(context: WorkerContext, offered: ProviderFile) -> bytes | None:

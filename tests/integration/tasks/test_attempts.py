@@ -23,7 +23,7 @@ from events.outcome import FailureCode
 from events.status import ImageStatus, JobStatus
 from providers.protocol import ImageResult, ProviderError
 from settings import Settings
-from storage import Stored
+from storage import StorageUnavailable, Stored
 from storage.local import LocalStorage
 from tasks.actors import generate_image
 from tasks.broker import MemoryQueues
@@ -154,7 +154,7 @@ async def test_users_are_not_told_what_only_who_runs_it_may_know(
     context: WorkerContext, tmp_path: Path, secret: str | None
 ):
     (tmp_path / "files").write_bytes(b"in the way")
-    settings = Settings(_env_file=None, lease_seconds=0.3, jwt_secret=secret)
+    settings = Settings(_env_file=None, lease_seconds=0.3, retry_seconds=0.01, jwt_secret=secret)
     context = replace(context, resources=replace(context.resources, settings=settings))
     context.images.go.set()  # type: ignore[attr-defined]
     _, job_ids = await create(context.database)
@@ -230,6 +230,32 @@ async def test_a_picture_that_is_there_is_kept_however_long_the_database_is_away
     await task
     assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
     assert context.images.asked == 1
+
+
+@pytest.mark.parametrize("landed", [False, True])
+async def test_a_storage_that_is_away_for_a_moment_has_nothing_drawn_again(
+    context: WorkerContext, tmp_path: Path, landed: bool
+):
+    class Shaky(LocalStorage):
+        faults = 2
+
+        async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:
+            if self.faults:
+                self.faults -= 1
+                if landed:
+                    await super().put(key, source, content_type)
+                raise StorageUnavailable("no answer")
+            return await super().put(key, source, content_type)
+
+    context = impatient(context, 30)
+    context = replace(context, resources=replace(context.resources, storage=Shaky(tmp_path / "files")))
+    context.images.go.set()
+    request_id, job_ids = await create(context.database)
+    await work(context, job_ids[0])
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, context.images.asked) == (JobStatus.COMPLETED, 1, 1)
+    image = await row(context.database, generated_images, request_id=request_id, index=0)
+    assert await context.storage.read(image.key, 1 << 20) == picture("an owl", 0)
 
 
 async def test_who_hangs_past_the_deadline_does_not_keep_the_lease(context: WorkerContext, tmp_path: Path):
