@@ -12,7 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -25,7 +24,7 @@ from server.authentication import Unauthenticated
 from server.database import prepare_database
 from server.files import file_route
 from server.graphql import Endpoint
-from server.hosts import LocalHosts
+from server.hosts import CrossOrigin, LocalHosts
 from server.keys import KeysUnavailable
 from server.links import Links
 from server.logs import configure
@@ -138,7 +137,7 @@ def make_app(*, work: bool) -> Starlette:
             *([] if configured.authenticates else [Middleware(LocalHosts, public_url=configured.public_url)]),
             Middleware(Upgrades, path="/graphql", serve=sockets.serve),
             Middleware(
-                CORSMiddleware,
+                CrossOrigin,
                 allow_origins=configured.allowed_origins,
                 allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
                 allow_headers=["*"],

@@ -1,6 +1,7 @@
-"""Where nobody logs in, other machines are kept out, and pages of other sites though their name may mean this one.
+"""Which pages may ask: those of this origin and of ALLOWED_ORIGINS.
 
-To its browser such a page (DNS rebinding) is of the same origin, and may ask and read: only the `Host` tells.
+Where nobody logs in, other machines are kept out, and pages of other sites though their name may mean this one. To its
+browser such a page (DNS rebinding) is of the same origin, and may ask and read: only the `Host` tells.
 """
 
 from __future__ import annotations
@@ -8,10 +9,32 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
+import structlog
+from starlette.datastructures import Headers
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
+
+LONGEST_ORIGIN = 200
+
+log = structlog.get_logger(__name__)
+
+
+def log_refused(origin: str) -> None:
+    """A browser tells neither page nor user why it may not ask."""
+    log.warning("a page of another origin was refused: name it in ALLOWED_ORIGINS", origin=origin[:LONGEST_ORIGIN])
+
+
+class CrossOrigin(CORSMiddleware):
+    """Starlette's, with a word in the log of what is refused."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        origin = request_headers["origin"]
+        if not self.is_allowed_origin(origin):
+            log_refused(origin)
+        return super().preflight_response(request_headers)
 
 
 class LocalHosts:

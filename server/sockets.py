@@ -27,6 +27,7 @@ from schema.errors import ErrorCode, api_error
 from server.authentication import Unauthenticated
 from server.following import follow, subscribe
 from server.framing import Next, encode, next_of
+from server.hosts import log_refused
 from server.keys import KeysUnavailable
 from server.outlet import Outlet
 from server.parameters import Malformed, Parameters, decode, operation_of
@@ -82,7 +83,10 @@ class Sockets:
         origin = headers.get("origin")
         if origin is None or "*" in self._allowed_origins:
             return True
-        return is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in self._allowed_origins
+        if is_same_origin(origin, headers.get("host")) or normalize_origin(origin) in self._allowed_origins:
+            return True
+        log_refused(origin)
+        return False
 
     def leave(self) -> None:
         """Send everyone elsewhere, and whoever still comes. A `complete` would have clients think that their streams
