@@ -14,6 +14,7 @@ from events.follow import OfRequest, OfUser, Topic
 from events.types import RequestEvent, payload
 from resolvers.operations import Subscribed
 from schema.context import Caller
+from server.authentication import Unauthenticated
 from server.framing import PLAIN_EVENTS, encode
 from server.places import Full
 from server.state import FileUrls, State
@@ -40,7 +41,14 @@ async def request_events(request: Request) -> ASGIApp:
     request_id = request.path_params["id"]
     token = request.query_params.get("token")
     expires_at = state.links.opens_events(token, request_id) if token is not None else None
-    caller = await state.caller(request) if expires_at is None else None
+    try:
+        caller = await state.caller(request) if expires_at is None else None
+    except Unauthenticated:
+        if token is None or "authorization" in request.headers:
+            raise
+        raise Unauthenticated(
+            "The token in this URL has expired, or is not for this stream: ask for `eventsUrl` again."
+        ) from None
     owner = await owner_of_request(state.resources.database, request_id)
     if owner is None or (caller is not None and owner != caller.user_id):
         raise HTTPException(404, "There is no such request.")
