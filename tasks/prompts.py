@@ -30,6 +30,8 @@ def checked_prompt(text: str) -> str:
     if not 1 <= len(prompt) <= LONGEST_USER_PROMPT:
         message = f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {LONGEST_USER_PROMPT}."
         raise Refused(Refusal.INVALID_INPUT, message, field)
+    if not any(character.isprintable() and not character.isspace() for character in prompt):
+        raise Refused(Refusal.INVALID_INPUT, "The prompt has no character that can be seen; say what to draw.", field)
     if not is_text(prompt):
         raise Refused(Refusal.INVALID_INPUT, "The prompt has characters that no text has; remove them.", field)
     return prompt
