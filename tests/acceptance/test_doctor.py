@@ -157,6 +157,11 @@ def test_a_database_and_a_redis_that_refuse(program: Program, mariadb: MariaDB) 
     assert empty["jobs"] == empty["workers"] == "not looked at: the tables are not up to date"
 
 
+def test_before_the_first_start(program: Program, tmp_path: Path) -> None:
+    new = all_wrong(program, **EMBEDDED, DATABASE_URL=f"{SQLITE}{tmp_path}/new.db")
+    assert new == {"workers": "none works; start `maquette serve`"}
+
+
 def test_folders_that_cannot_be_written(program: Program, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no folder")
     below = tmp_path / "notes.txt" / "below"
