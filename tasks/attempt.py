@@ -29,6 +29,8 @@ RENEWALS_PER_LEASE = 3
 PAUSES_PER_LEASE = 30
 """A renewal that failed is tried again after a thirtieth of the lease: the database may be back before its end."""
 LEAST_PATIENCE_SECONDS = 2.0
+WRITING_SECONDS = 3600.0
+"""An outage may be so long. What seems to be one, and is none, must end some day."""
 BUSY_SECONDS = 5.0
 DATABASE_PAUSE_SECONDS = 0.5
 LONGEST_MESSAGE = 1_000
@@ -122,11 +124,16 @@ async def patiently(step: Callable[[], Awaitable[T]], stopping: asyncio.Event | 
 
 
 async def write_down(deadline: asyncio.Timeout, step: Callable[[], Awaitable[object]]) -> None:
-    """Write what a provider has given, however long the database is away: the deadline does not count meanwhile."""
-    when = deadline.when()
-    deadline.reschedule(None)
+    """Write what a provider has said, waiting for the database for an hour: the deadline stands still meanwhile."""
+    loop, when = asyncio.get_running_loop(), deadline.when()
+    assert when is not None
+    begun = loop.time()
+    held = begun + WRITING_SECONDS
+    if not deadline.expired():
+        deadline.reschedule(held)
     await patiently(step)
-    deadline.reschedule(when)
+    if deadline.when() == held:  # and the lease was not lost just now
+        deadline.reschedule(when + loop.time() - begun)
 
 
 @asynccontextmanager

@@ -54,7 +54,7 @@ async def submit_once(
         job_id = await submit()
     except ProviderError as error:
         if error.failure.code is not FailureCode.OUTCOME_UNKNOWN:
-            await patiently(lambda: jobs.forget_submit(context.database, lease))
+            await write_down(deadline, lambda: jobs.forget_submit(context.database, lease))
         raise
     except (asyncio.CancelledError, LeaseLost):
         raise

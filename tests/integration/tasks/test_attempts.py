@@ -209,14 +209,11 @@ async def test_a_provider_that_wants_half_an_hour_gets_five_minutes(context: Wor
     assert job_ids[0] not in await lost.recover(context.database, IMAGE_JOBS, 0, 0, utc_now())
 
 
-async def test_a_picture_that_is_there_is_kept_however_long_the_database_is_away(
-    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
-):
-    context = impatient(context, 0.5)
-    _, job_ids = await create(context.database)
-    task = asyncio.create_task(work(context, job_ids[0]))
-    await until(lambda: context.images.asked)
-    deadline = (await job_of(context, job_ids[0])).deadline_at
+async def away_past_the_deadline(
+    context: WorkerContext, job_id: str, monkeypatch: pytest.MonkeyPatch, then: asyncio.Event
+) -> None:
+    """Have the database take no writes from now until the job's deadline is over; `then` is set meanwhile."""
+    deadline = (await job_of(context, job_id)).deadline_at
 
     @asynccontextmanager
     async def refused() -> AsyncIterator[None]:
@@ -225,8 +222,18 @@ async def test_a_picture_that_is_there_is_kept_however_long_the_database_is_away
 
     with monkeypatch.context() as away:
         away.setattr(context.database, "transaction", refused)
-        context.images.go.set()
+        then.set()
         await until(lambda: utc_now() > deadline + timedelta(seconds=0.1))
+
+
+async def test_a_picture_that_is_there_is_kept_however_long_the_database_is_away(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+):
+    context = impatient(context, 0.5)
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: context.images.asked)
+    await away_past_the_deadline(context, job_ids[0], monkeypatch, context.images.go)
     await task
     assert (await job_of(context, job_ids[0])).status is JobStatus.COMPLETED
     assert context.images.asked == 1
@@ -367,6 +374,22 @@ async def test_an_attempt_that_ends_amid_the_submit(studio: tuple[WorkerContext,
     assert (job.status, decode_failure(job.failure).code) == (JobStatus.FAILED, FailureCode.OUTCOME_UNKNOWN)  # type: ignore[union-attr]
     assert "Retry the image" in job.failure
     assert painter.submits == [0]
+
+
+async def test_an_attempt_goes_on_with_its_time_after_the_database_was_away_as_a_provider_answered(
+    studio: tuple[WorkerContext, Studio], monkeypatch: pytest.MonkeyPatch
+):
+    context, painter = studio
+    context = impatient(context, 0.5)
+    painter.taken.clear()
+    painter.drawn.set()
+    _, job_ids = await create(context.database)
+    task = asyncio.create_task(work(context, job_ids[0]))
+    await until(lambda: painter.submits)
+    await away_past_the_deadline(context, job_ids[0], monkeypatch, painter.taken)
+    await task
+    job = await job_of(context, job_ids[0])
+    assert (job.status, job.attempts, painter.submits) == (JobStatus.COMPLETED, 1, [0])
 
 
 async def test_a_submit_that_costs_nothing_is_repeated(studio: tuple[WorkerContext, Studio]):
