@@ -8,12 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 
+import structlog
 from sqlalchemy import case
 
 from db.jobs import revoke
 from db.queues import JOBS
-from db.session import Database
+from db.session import Database, is_unavailable
 from events.clock import utc_now
+
+log = structlog.get_logger(__name__)
 
 
 class Others(Enum):
@@ -40,13 +43,23 @@ async def present(database: Database) -> AsyncIterator[Others]:
         except BlockingIOError:
             others = Others.SOME
         else:
-            others = Others.NONE
-            await _end_leases(database)
+            others = Others.NONE if await _end_leases(database) else Others.UNKNOWN
         await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_SH)
         yield others
 
 
-async def _end_leases(database: Database) -> None:
+async def _end_leases(database: Database) -> bool:
+    try:
+        await _revoke_all(database)
+    except Exception as error:
+        if not is_unavailable(error):
+            raise
+        log.warning("the leases of a killed process were not ended; they run out", error=str(error))
+        return False
+    return True
+
+
+async def _revoke_all(database: Database) -> None:
     now = utc_now()
     async with database.transaction() as transaction:
         for table in JOBS.values():

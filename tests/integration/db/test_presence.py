@@ -34,6 +34,11 @@ async def test_those_of_a_process_that_lives_do_not(tmp_path: Path) -> None:
             assert await images.claim(second, job_ids[0], TERMS) is None
 
 
+async def test_where_leases_cannot_be_ended_they_run_out(tmp_path: Path) -> None:
+    async with opened(f"sqlite+aiosqlite:///{tmp_path}/empty.db") as database, present(database) as others:
+        assert others is Others.UNKNOWN
+
+
 async def test_on_a_server_nobody_knows(on_mariadb: Database) -> None:
     _, job_ids = await create(on_mariadb)
     await claim_image(on_mariadb, job_ids[0], LEASE_SECONDS)
