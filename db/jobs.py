@@ -33,6 +33,10 @@ NOT_SUBMITTED: Mapping[str, Any] = {"submit_begun_at": None, "provider_job_id": 
 """The columns of a job of which its provider knows nothing."""
 
 
+BY_ID = "FORCE INDEX (PRIMARY)"
+"""Jobs are locked so: by way of their status, it would wait for those of others, and against who ends his."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A job in hand. `deadline_at` is when the attempt has taken too long."""
@@ -199,8 +203,7 @@ async def revoke(
         select(columns.id, columns.request_id, subject_of(table).label("subject_id"), columns.lease_token)
         .where(in_hand(table), *conditions)
         .order_by(columns.id)
-        # By way of the status, it would wait for jobs of others, and against those who end theirs.
-        .with_hint(table, "FORCE INDEX (PRIMARY)", "mysql")
+        .with_hint(table, BY_ID, "mysql")
         .with_for_update()
     )
     rows = (await transaction.execute(query)).all()
@@ -305,11 +308,17 @@ def _ending(table: Table) -> Prepared:
 
 async def cancel(transaction: Transaction, table: Table, request_id: str) -> None:
     """End every job of a request that is not ended yet."""
-    of_request = table.c.id.in_(await transaction.scalars(select(table.c.id).where(table.c.request_id == request_id)))
-    await revoke(transaction, table, of_request)
+    # None ends, or begins, while the request is locked.
+    going_on = select(table.c.id).where(
+        table.c.request_id == request_id, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING))
+    )
+    ids = await transaction.scalars(going_on)
+    if not ids:
+        return
+    await revoke(transaction, table, table.c.id.in_(ids))
     await transaction.execute(
         update(table)
-        .where(of_request, table.c.status.in_((JobStatus.PENDING, JobStatus.RUNNING)))
+        .where(table.c.id.in_(ids))
         .values(status=JobStatus.CANCELLED, finished_at=utc_now(), lease_expires_at=None)
     )
 

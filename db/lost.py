@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Table, and_, func, or_, select, update
 
 from db import slots
 from db.due import come, due
-from db.jobs import in_hand, is_revoked, revoke
+from db.jobs import BY_ID, in_hand, is_revoked, revoke
 from db.session import Database
 from db.tables import sweeps
 from events.clock import utc_now
@@ -56,7 +56,7 @@ async def recover(
 
 
 async def note_look(database: Database, table: Table) -> None:
-    """Note that the jobs of a table are looked over; raises, or waits, where leases cannot be renewed either."""
+    """Note that the jobs of a table are looked over; raises, or waits, where the database takes no writes."""
     async with database.transaction() as transaction:
         await transaction.upsert(sweeps, "looked_at", {"jobs": table.name, "looked_at": utc_now()})
 
@@ -117,9 +117,8 @@ async def _mark_sent(
     if not ids:
         return []
     async with database.transaction() as transaction:
-        found = await transaction.scalars(
-            select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id).with_for_update()
-        )
+        query = select(table.c.id).where(table.c.id.in_(ids), condition).order_by(table.c.id)
+        found = await transaction.scalars(query.with_hint(table, BY_ID, "mysql").with_for_update())
         if found:
             await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))
     return found

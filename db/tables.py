@@ -177,7 +177,7 @@ account_limits = _table(
 
 sweeps = _table(
     "sweeps",
-    # When the jobs of a table were last looked over. Whoever can write this could have renewed a lease.
+    # When the jobs of a table were last looked over: written to see that the database takes writes.
     Column("jobs", String(40), primary_key=True),
     Column("looked_at", UtcDateTime, nullable=False),
 )
