@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
 from db import files
-from storage import StorageUnavailable, Stored
+from db.due import LONGEST_PAUSE_SECONDS
+from storage import AlreadyStored, StorageUnavailable, Stored
 from tasks.resources import Resources
 
 STORE_TRIES = 3
@@ -28,14 +30,15 @@ async def store(resources: Resources, key: str, source: Path | bytes, content_ty
     while True:
         try:
             if failed:  # the storage may have it, and only its answer was lost
-                await resources.storage.delete(key)
+                with suppress(StorageUnavailable):
+                    await resources.storage.delete(key)
             return await resources.storage.put(key, source, content_type)
-        except StorageUnavailable as error:
+        except (StorageUnavailable, AlreadyStored) as error:
             failed += 1
             if failed == STORE_TRIES:
                 raise
             log.warning("a file could not be stored; it is tried again", error=str(error))
-        await asyncio.sleep(resources.settings.retry_seconds * 2 ** (failed - 1))
+        await asyncio.sleep(min(resources.settings.retry_seconds * 2 ** (failed - 1), LONGEST_PAUSE_SECONDS))
 
 
 async def delete_folder(resources: Resources, prefix: str) -> bool:
