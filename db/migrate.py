@@ -28,8 +28,8 @@ def _upgrade(connection: Connection) -> None:
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-    return revision
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 async def migrate(database: Database) -> None:
@@ -51,7 +51,12 @@ async def run_alone(database: Database, change: Callable[[Connection], None]) ->
                 await connection.exec_driver_sql("SELECT RELEASE_LOCK('maquette-migrate')")
 
 
+async def revision(database: Database) -> str | None:
+    """The newest migration that was run; None where there are no tables yet."""
+    async with database.reading() as connection:
+        return await connection.run_sync(_revision)
+
+
 async def is_current(database: Database) -> bool:
     """Whether the tables are those of this version of the program."""
-    async with database.reading() as connection:
-        return await connection.run_sync(_revision) == HEAD
+    return await revision(database) == HEAD

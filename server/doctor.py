@@ -170,9 +170,10 @@ async def _problem(check: Awaitable[None], setting: str) -> str | None:
 async def _rows(resources: Resources) -> Findings:
     """The tables, the workers, and the jobs that should have been done by now."""
     database = resources.database
-    if not await migrations.is_current(database):
-        if resources.settings.is_sqlite:  # a start makes them
-            return {"tables": None, "workers": "none works; start `maquette serve`", "jobs": None}
+    revision = await migrations.revision(database)
+    if revision is None and resources.settings.is_sqlite:  # the first start makes them
+        return {"tables": None, "workers": "none works; start `maquette serve`", "jobs": None}
+    if revision != migrations.HEAD:
         rest = _unseen(("workers", "jobs"), "the tables are not up to date")
         return {"tables": "not up to date; run `maquette migrate`"} | rest
     lacking = [queue.name for queue in await queue_states(database) if not queue.workers]

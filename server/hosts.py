@@ -23,12 +23,12 @@ log = structlog.get_logger(__name__)
 
 
 def log_refused(origin: str) -> None:
-    """A browser tells neither page nor user why it may not ask."""
+    """A browser does not tell a page why, and of a WebSocket not even its developer."""
     log.warning("a page of another origin was refused: name it in ALLOWED_ORIGINS", origin=origin[:LONGEST_ORIGIN])
 
 
 class CrossOrigin(CORSMiddleware):
-    """Starlette's, with a word in the log of what is refused."""
+    """Starlette's, with a word in the log of what is refused when a browser asks beforehand."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         origin = request_headers["origin"]

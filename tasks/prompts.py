@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from unicodedata import category
 
 import structlog
 
@@ -14,6 +15,8 @@ IMAGE_COUNT = 4
 LONGEST_USER_PROMPT = 2_000
 LONGEST_IMPROVED_PROMPT = 10_000
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
+UNSEEN = {"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"}
+FILLERS = set("\u115f\u1160\u2800\u3164\uffa0")
 
 log = structlog.get_logger(__name__)
 
@@ -30,7 +33,7 @@ def checked_prompt(text: str) -> str:
     if not 1 <= len(prompt) <= LONGEST_USER_PROMPT:
         message = f"The prompt has {len(prompt)} characters after trimming; it must have 1 to {LONGEST_USER_PROMPT}."
         raise Refused(Refusal.INVALID_INPUT, message, field)
-    if not any(character.isprintable() and not character.isspace() for character in prompt):
+    if all(category(character) in UNSEEN or character in FILLERS for character in prompt):
         raise Refused(Refusal.INVALID_INPUT, "The prompt has no character that can be seen; say what to draw.", field)
     if not is_text(prompt):
         raise Refused(Refusal.INVALID_INPUT, "The prompt has characters that no text has; remove them.", field)

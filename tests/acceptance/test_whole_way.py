@@ -309,7 +309,7 @@ async def test_a_key_makes_one_request(client: Client) -> None:
         ({"prompt": ""}, "prompt"),
         ({"prompt": "   \n"}, "prompt"),
         ({"prompt": "x" * 2001}, "prompt"),
-        ({"prompt": "\u200b"}, "prompt"),
+        ({"prompt": "\u200b\u3164"}, "prompt"),
         ({"prompt": "x", "idempotencyKey": ""}, "idempotencyKey"),
         ({"prompt": "x", "idempotencyKey": "k" * 129}, "idempotencyKey"),
     ],
