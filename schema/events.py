@@ -92,7 +92,9 @@ class ModelGenerating(RequestEvent):
 class ModelProgress(RequestEvent):
     model_id: strawberry.ID = strawberry.field(description=MODEL_ID)
     progress: int = strawberry.field(description="0 to 100, never falling.")
-    stage: ModelStage = strawberry.field(description="What is being done.")
+    stage: ModelStage = strawberry.field(
+        description="What is being done. It may go back where another worker goes on; `progress` does not."
+    )
     estimated: bool = strawberry.field(description="Whether the figure is our estimate, for want of the provider's.")
 
     @strawberry.field(description=MODEL)
