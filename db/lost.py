@@ -95,9 +95,7 @@ async def _revoke(database: Database, table: Table, by: datetime, now: datetime)
     """Revoke the leases that ran out by then, the oldest first, and mark their jobs as sent."""
     columns = table.c
     silent = and_(in_hand(table), come(columns.lease_expires_at, by))
-    async with database.reading() as connection:
-        query = select(columns.id).where(silent).order_by(columns.lease_expires_at).limit(LIMIT)
-        ids = list(await connection.scalars(query))
+    ids = await _first(database, table, silent, columns.lease_expires_at, LIMIT)
     if not ids:
         return []
     async with database.transaction() as transaction:
@@ -110,10 +108,7 @@ async def _mark_sent(
     """Mark up to `limit` jobs as sent, oldest first; returns those that no other process has marked meanwhile."""
     if limit <= 0:
         return []
-    async with database.reading() as connection:
-        ids = list(
-            await connection.scalars(select(table.c.id).where(condition).order_by(table.c.available_at).limit(limit))
-        )
+    ids = await _first(database, table, condition, table.c.available_at, limit)
     if not ids:
         return []
     async with database.transaction() as transaction:
@@ -122,3 +117,12 @@ async def _mark_sent(
         if found:
             await transaction.execute(update(table).where(table.c.id.in_(found)).values(sent_at=now))
     return found
+
+
+async def _first(
+    database: Database, table: Table, condition: ColumnElement[bool], order: ColumnElement[datetime], limit: int
+) -> Sequence[str]:
+    """The ids of the first such jobs. They are not locked: who writes to them looks again."""
+    query = select(table.c.id).where(condition).order_by(order).limit(limit)
+    async with database.reading() as connection:
+        return (await connection.scalars(query)).all()
