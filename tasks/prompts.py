@@ -16,7 +16,9 @@ LONGEST_USER_PROMPT = 2_000
 LONGEST_IMPROVED_PROMPT = 10_000
 NO_TEXT = re.compile("[\0\ud800-\udfff]")
 UNSEEN = {"Cc", "Cf", "Mn", "Zl", "Zp", "Zs"}
+"""Unicode's categories of characters that leave no mark of their own."""
 FILLERS = set("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols to Unicode that are blank all the same."""
 
 log = structlog.get_logger(__name__)
 
