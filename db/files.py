@@ -1,7 +1,7 @@
 """Files that nothing refers to any more: kept as a list until they are gone, whatever happens meanwhile.
 
-What a claim stores lies in a folder of its own. When the claim comes to nothing, its folder is noted in the transaction
-that ends it, so that it goes although its worker, or the storage, is gone at that moment.
+What a claim stores has a prefix of its own. When the claim comes to nothing, its prefix is noted in the transaction
+that ends it, so that the files go although the worker, or the storage, is gone at that moment.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from db.tables import file_deletions
 from events.clock import utc_now
 
 
-def request_folder(request_id: str) -> str:
+def request_prefix(request_id: str) -> str:
     """The prefix under which all files of a request are stored."""
     return f"requests/{request_id}/"
 
 
-def claim_folder(request_id: str, subject_id: str, token: str) -> str:
-    """The prefix of one claim's files: no other claim writes there. `subject_id` is the image's or the model's."""
-    return f"{request_folder(request_id)}{subject_id}-{token}/"
+def claim_prefix(request_id: str, subject_id: str, token: str) -> str:
+    """The prefix of one claim's files, as no other claim has it. `subject_id` is the image's or the model's.
+
+    What makes one file gives it an extension, what makes several a folder: each folder costs a disk as much as a file.
+    """
+    return f"{request_prefix(request_id)}{subject_id}-{token}"
 
 
 async def give_up(transaction: Transaction, *prefixes: str) -> None:

@@ -168,7 +168,7 @@ async def is_kept(database: Database, claim: ImageClaim) -> bool:
         key: str | None = await connection.scalar(
             select(generated_images.c.key).where(generated_images.c.id == claim.image_id)
         )
-    return key is not None and key.startswith(claim.lease.folder)
+    return key is not None and key.startswith(claim.lease.prefix)
 
 
 async def fail(database: Database, claim: ImageClaim, failure: Failure) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, func, select, tuple_, update
 
 from db.due import is_due
-from db.files import claim_folder, give_up
+from db.files import claim_prefix, give_up
 from db.log import lock_request
 from db.records import Request, encode_failure
 from db.session import Database, Transaction
@@ -48,7 +48,7 @@ class Lease:
     attempt: int
     max_attempts: int
     deadline_at: datetime
-    folder: str
+    prefix: str
     """The prefix of this claim's files."""
 
     @property
@@ -92,7 +92,7 @@ def take_new(table: Table, row: dict[str, Any], subject_id: str, terms: Terms) -
     """Have the row of a new job be that of one that is claimed, as `take` does it. `subject_id` is what it makes."""
     now, token = row["created_at"], secrets.token_hex(16)
     deadline = now + timedelta(seconds=terms.attempt_seconds)
-    folder = claim_folder(row["request_id"], subject_id, token)
+    prefix = claim_prefix(row["request_id"], subject_id, token)
     row |= {
         "status": JobStatus.RUNNING,
         "attempts": 1,
@@ -101,7 +101,7 @@ def take_new(table: Table, row: dict[str, Any], subject_id: str, terms: Terms) -
         "lease_expires_at": now + timedelta(seconds=terms.lease_seconds),
         "deadline_at": deadline,
     }
-    return Lease(table, row["id"], row["request_id"], token, 1, row["max_attempts"], deadline, folder)
+    return Lease(table, row["id"], row["request_id"], token, 1, row["max_attempts"], deadline, prefix)
 
 
 async def lock_request_of(transaction: Transaction, lease: Lease) -> Request:
@@ -154,8 +154,8 @@ async def take(transaction: Transaction, table: Table, rows: Sequence[Any], term
 
 
 def _lease(table: Table, row: Any, token: str, attempt: int, deadline: datetime) -> Lease:
-    folder = claim_folder(row.request_id, row.subject_id, token)
-    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline, folder)
+    prefix = claim_prefix(row.request_id, row.subject_id, token)
+    return Lease(table, row.id, row.request_id, token, attempt, row.max_attempts, deadline, prefix)
 
 
 @cache
@@ -210,7 +210,7 @@ async def revoke(
     ids = [row.id for row in rows]
     if ids:
         await transaction.execute(update(table).where(columns.id.in_(ids)).values(lease_token=None, **values))
-        await give_up(transaction, *(claim_folder(row.request_id, row.subject_id, row.lease_token) for row in rows))
+        await give_up(transaction, *(claim_prefix(row.request_id, row.subject_id, row.lease_token) for row in rows))
     return ids
 
 
@@ -283,7 +283,7 @@ async def end(transaction: Transaction, *leases: Lease, status: JobStatus, failu
     lost = LeaseLost(", ".join(lease.job_id for lease in leases))
     transaction.write(_ending(leases[0].table).bind(values), len(leases), lost)
     if failure is not None and failure.code in MAY_HAVE_STORED:
-        await give_up(transaction, *(lease.folder for lease in leases))
+        await give_up(transaction, *(lease.prefix for lease in leases))
 
 
 @cache
@@ -330,4 +330,4 @@ async def write(database: Database, lease: Lease, *, given_up: bool = False, **v
         if result.rowcount != 1:
             raise LeaseLost(lease.job_id)
         if given_up:
-            await give_up(transaction, lease.folder)
+            await give_up(transaction, lease.prefix)

@@ -204,7 +204,7 @@ async def is_kept(database: Database, claim: ModelClaim) -> bool:
     """Whether the model's files are those of this claim."""
     async with database.reading() as connection:
         keys = await connection.scalars(select(model_files.c.key).where(model_files.c.model_id == claim.model_id))
-    return any(key.startswith(claim.lease.folder) for key in keys)
+    return any(key.startswith(claim.lease.prefix) for key in keys)
 
 
 async def fail(database: Database, claim: ModelClaim, failure: Failure) -> None:

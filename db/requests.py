@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Select, delete, func, select, update
 
-from db.files import give_up, request_folder
+from db.files import give_up, request_prefix
 from db.jobs import cancel as cancel_jobs
 from db.log import append, lock_request, task_updated
 from db.records import Request
@@ -116,7 +116,7 @@ async def remove(database: Database, user_id: str, request_id: str) -> str:
 
     The prefix is kept until its files are gone (`db.files`).
     """
-    prefix = request_folder(request_id)
+    prefix = request_prefix(request_id)
     async with database.transaction() as transaction:
         await owned(transaction, user_id, request_id)
         await give_up(transaction, prefix)

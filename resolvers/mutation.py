@@ -30,7 +30,7 @@ from schema.payloads import (
 )
 from schema.types import GeneratedImage, GenerationRequest, Model
 from tasks.actors import generate_image, generate_model
-from tasks.files import delete_folder
+from tasks.files import delete_prefix
 from tasks.prompts import IMAGE_COUNT, checked_prompt, is_text
 
 LONGEST_SIDE_MM = 2_000
@@ -141,8 +141,8 @@ class Mutation:
         input: Annotated[DeleteRequestInput, argument(description="Which.")],  # noqa: A002  # the argument's name
     ) -> DeleteRequestPayload:
         try:
-            folder = await requests.remove(info.context.database, info.context.caller.user_id, input.request_id)
+            prefix = await requests.remove(info.context.database, info.context.caller.user_id, input.request_id)
         except Refused as refused:
             return DeleteRequestPayload(user_errors=[UserError.of(refused)])
-        await delete_folder(info.context.resources, folder)
+        await delete_prefix(info.context.resources, prefix)
         return DeleteRequestPayload(deleted_request_id=input.request_id)

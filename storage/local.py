@@ -71,7 +71,9 @@ class LocalStorage:
         await asyncio.to_thread(self._delete, self._path(key))
 
     async def delete_prefix(self, prefix: str) -> None:
-        await asyncio.to_thread(self._delete_below, self._path(prefix.removesuffix("/")))
+        check_key(prefix.removesuffix("/"))
+        above, _, start = prefix.rpartition("/")
+        await asyncio.to_thread(self._delete_prefixed, self._root / above, start)
 
     async def check(self) -> None:
         await asyncio.to_thread(self._check)
@@ -187,21 +189,29 @@ class LocalStorage:
                     path.unlink()
             self._prune(path.parent)
 
-    def _delete_below(self, folder: Path) -> None:
+    def _delete_prefixed(self, folder: Path, start: str) -> None:
+        """Remove what lies in the folder under names that begin so, and what is below."""
         with self._explained():
             if not self._is_inside(folder):
                 return
             for attempt in range(ATTEMPTS):
                 try:
-                    if folder.is_dir():
-                        shutil.rmtree(folder)
+                    for path in folder.iterdir():
+                        if not path.name.startswith(start):
+                            continue
+                        if path.is_dir() and not path.is_symlink():
+                            shutil.rmtree(path)
+                        else:
+                            path.unlink()
                     break
+                except NotADirectoryError:
+                    return
                 except FileNotFoundError:
                     continue
-                except OSError as error:  # a file came while the folder was being emptied
+                except OSError as error:  # a file came while a folder was being emptied
                     if error.errno != errno.ENOTEMPTY or attempt == ATTEMPTS - 1:
                         raise
-            self._prune(folder.parent)
+            self._prune(folder)
 
     def _prune(self, folder: Path) -> None:
         """Remove the folder and those above it while they are empty."""

@@ -62,7 +62,7 @@ class Storage(Protocol):
         """Remove a file; one that is not there is no error."""
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Remove everything below `prefix`, a key without its last segments; nothing there is no error."""
+        """Remove the files whose keys begin with `prefix`, a key or one with a `/` after it; none is no error."""
 
     async def check(self) -> None:
         """Try whether files can be stored."""

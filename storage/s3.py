@@ -120,10 +120,10 @@ class S3Storage:
         await self._run(lambda: self._delete(key), key)
 
     async def delete_prefix(self, prefix: str) -> None:
-        folder = check_key(prefix.removesuffix("/")) + "/"
+        check_key(prefix.removesuffix("/"))
         # The uploads first: one that ends meanwhile is a file that is found then.
-        await self._run(lambda: self._abort_below(folder), folder)
-        await self._run(lambda: self._delete_below(folder), folder)
+        await self._run(lambda: self._abort_prefixed(prefix), prefix)
+        await self._run(lambda: self._delete_prefixed(prefix), prefix)
 
     async def check(self) -> None:
         await self._run(self._list_one, "", self._checks)
@@ -234,14 +234,14 @@ class S3Storage:
             if code_of(error) not in NOT_THERE:
                 raise
 
-    def _delete_below(self, folder: str) -> None:
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+    def _delete_prefixed(self, prefix: str) -> None:
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         for page in pages:
             if found := page.get("Contents", []):
                 self._delete_all([entry["Key"] for entry in found])
 
-    def _abort_below(self, folder: str) -> None:
-        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=folder)
+    def _abort_prefixed(self, prefix: str) -> None:
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=prefix)
         try:
             for page in pages:
                 for upload in page.get("Uploads", []):

@@ -22,7 +22,7 @@ from providers.protocol import ProviderError
 from providers.quote import LONGEST, shown
 from settings import Settings
 from storage import StorageUnavailable
-from tasks.files import delete_folder
+from tasks.files import delete_prefix
 from tasks.worker_context import WorkerContext
 
 RENEWALS_PER_LEASE = 3
@@ -86,7 +86,7 @@ async def attempt(
     return False
 
 
-async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awaitable[bool]]) -> None:
+async def discard(context: WorkerContext, prefix: str, is_kept: Callable[[], Awaitable[bool]]) -> None:
     """Delete what an attempt has stored that did not succeed, at once or, where that fails, later.
 
     It may have succeeded all the same: a commit whose answer was lost looks like a lease that is.
@@ -95,9 +95,9 @@ async def discard(context: WorkerContext, folder: str, is_kept: Callable[[], Awa
     async def delete() -> None:
         if await is_kept():
             return
-        if not await delete_folder(context.resources, folder):
+        if not await delete_prefix(context.resources, prefix):
             # It was noted when the lease ended; of one that was lost long ago, that is forgotten by now.
-            await files.note(context.database, folder)
+            await files.note(context.database, prefix)
 
     await patiently(delete, context.stopping)
 

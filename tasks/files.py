@@ -41,7 +41,7 @@ async def store(resources: Resources, key: str, source: Path | bytes, content_ty
         await asyncio.sleep(min(resources.settings.retry_seconds * 2 ** (failed - 1), LONGEST_PAUSE_SECONDS))
 
 
-async def delete_folder(resources: Resources, prefix: str) -> bool:
+async def delete_prefix(resources: Resources, prefix: str) -> bool:
     """Delete what is stored below a prefix; False if that must be tried again."""
     try:
         await resources.storage.delete_prefix(prefix)
@@ -56,7 +56,7 @@ async def delete_left_over(resources: Resources) -> None:
     while prefixes := await files.prefixes_to_delete(resources.database, 2 * resources.settings.lease_seconds):
         # Every process does so: some at random, so that they seldom meet.
         for prefix in random.sample(prefixes, min(AT_ONCE, len(prefixes))):
-            if not await delete_folder(resources, prefix):
+            if not await delete_prefix(resources, prefix):
                 # To the end of the list: one that cannot be deleted is not to hold up the others.
                 await files.note(resources.database, prefix)
                 return

@@ -57,7 +57,7 @@ async def carry_out(context: WorkerContext, claim: ImageClaim, message: Message[
     if context.most_images is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.lease.folder, lambda: images.is_kept(context.database, claim))
+        await discard(context, claim.lease.prefix, lambda: images.is_kept(context.database, claim))
 
 
 async def _draw(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Timeout, drawn: Leave) -> None:
@@ -70,7 +70,7 @@ async def _draw(context: WorkerContext, claim: ImageClaim, deadline: asyncio.Tim
         raise ProviderError(FailureCode.BAD_OUTPUT, "The image provider gave neither a picture nor a link.", True)
     drawn()
     kind = await asyncio.to_thread(check_picture, content)
-    key = f"{claim.lease.folder}image.{EXTENSIONS[kind]}"
+    key = f"{claim.lease.prefix}.{EXTENSIONS[kind]}"
     await store(context.resources, key, content, kind)
 
     async def complete() -> None:

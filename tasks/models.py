@@ -60,7 +60,7 @@ async def generate(context: WorkerContext, job_id: str, message: Message[None]) 
     if most is not None:
         context.resources.sender.send([message])
     if not done:
-        await discard(context, claim.lease.folder, lambda: models.is_kept(context.database, claim))
+        await discard(context, claim.lease.prefix, lambda: models.is_kept(context.database, claim))
 
 
 async def _make(context: WorkerContext, claim: ModelClaim, deadline: asyncio.Timeout) -> None:
@@ -131,7 +131,7 @@ async def _download(context: WorkerContext, file: ProviderFile, into: Path) -> P
 async def _store(context: WorkerContext, claim: ModelClaim, prepared: Prepared) -> list[ModelFile]:
     files = []
     for kind, path in prepared.files.items():
-        stored = await store(context.resources, claim.lease.folder + path.name, path, CONTENT_TYPES[kind])
+        stored = await store(context.resources, f"{claim.lease.prefix}/{path.name}", path, CONTENT_TYPES[kind])
         files.append(ModelFile(claim.model_id, kind, stored.key, stored.byte_size, stored.sha256))
     return files
 
@@ -144,7 +144,7 @@ async def _store_preview(context: WorkerContext, claim: ModelClaim, offered: Pro
     except ProviderError as error:
         log.info("a preview is left out", model=claim.model_id, reason=error.failure.message)
         content, kind = None, "image/png"
-    key = f"{claim.lease.folder}preview.{EXTENSIONS[kind]}"
+    key = f"{claim.lease.prefix}/preview.{EXTENSIONS[kind]}"
     return (await store(context.resources, key, own if content is None else content, kind)).key
 
 

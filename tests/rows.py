@@ -132,7 +132,7 @@ async def claim_model(database: Database, job_id: str, lease_seconds: float = LE
 
 async def draw(database: Database, job_id: str) -> None:
     claim = await claim_image(database, job_id)
-    await images.complete(database, Drawn(claim, f"{claim.lease.folder}image.png"))
+    await images.complete(database, Drawn(claim, f"{claim.lease.prefix}.png"))
 
 
 async def fail_image(database: Database, job_id: str) -> None:
@@ -155,13 +155,13 @@ async def select_image(database: Database, request_id: str, index: int = 0, user
 
 def files_of(claim: ModelClaim) -> list[ModelFile]:
     return [
-        ModelFile(claim.model_id, kind, f"{claim.lease.folder}model.{kind.lower()}", 123, "0" * 64)
+        ModelFile(claim.model_id, kind, f"{claim.lease.prefix}/model.{kind.lower()}", 123, "0" * 64)
         for kind in ModelFormat
     ]
 
 
 async def finish_model(database: Database, claim: ModelClaim) -> None:
-    await models.complete(database, claim, files_of(claim), f"{claim.lease.folder}preview.png", REPORT)
+    await models.complete(database, claim, files_of(claim), f"{claim.lease.prefix}/preview.png", REPORT)
 
 
 async def finished(database: Database, user_id: str = "ann") -> str:

@@ -60,7 +60,7 @@ class Bench:
         request, jobs = await self._created("a fox")
         claim = await images.claim(self.database, jobs[0], Terms(30, 30))
         assert claim is not None
-        key = f"{claim.lease.folder}image.png"
+        key = f"{claim.lease.prefix}.png"
         await self.resources.storage.put(key, picture, "image/png")
         await images.complete(self.database, Drawn(claim, key))
         return request.id, await self.select(request.id)

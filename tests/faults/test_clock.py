@@ -65,7 +65,7 @@ async def test_jobs_wait_for_no_clock(clock: Clock, tmp_path: Path) -> None:
         mine = await claim_image(database, held)
         await jobs.renew(database, mine.lease, LEASE_SECONDS)
         assert await claim(database, held) is None
-        await images.complete(database, Drawn(mine, f"{mine.lease.folder}image.png"))
+        await images.complete(database, Drawn(mine, f"{mine.lease.prefix}.png"))
 
 
 async def test_a_job_is_claimed_though_its_writers_clock_is_ahead(clock: Clock, tmp_path: Path) -> None:

@@ -77,9 +77,9 @@ async def left(resources: Resources) -> list[str]:
     return [row.prefix for row in await rows(resources.database, file_deletions)]
 
 
-async def store(resources: Resources, folder: str) -> str:
+async def store(resources: Resources, prefix: str) -> str:
     """What a worker does just before it dies."""
-    key = f"{folder}image.png"
+    key = f"{prefix}.png"
     await resources.storage.put(key, b"picture", "image/png")
     return key
 
@@ -103,13 +103,13 @@ async def test_what_a_worker_stored_before_it_was_killed_goes_when_its_job_is_ta
     database = resources.database
     _, job_ids = await create(database)
     dead = await claim_image(database, job_ids[0])
-    await store(resources, dead.lease.folder)
+    await store(resources, dead.lease.prefix)
     await abandon(database, IMAGE_JOBS, job_ids[0])
     heir = await claim_image(database, job_ids[0])
-    key = await store(resources, heir.lease.folder)
+    key = await store(resources, heir.lease.prefix)
     await images.complete(database, Drawn(heir, key))
     await delete_left_over(resources)
-    assert await left(resources) == [dead.lease.folder], "a late worker may write once more"
+    assert await left(resources) == [dead.lease.prefix], "a late worker may write once more"
     await delete_once_late(resources)
     assert stored(tmp_path) == [key]
     assert await left(resources) == []
@@ -122,7 +122,7 @@ async def test_what_an_attempt_stored_in_vain_goes_though_its_worker_is_killed(
     database = resources.database
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
-    await store(resources, claim.lease.folder)
+    await store(resources, claim.lease.prefix)
     match end:
         case "cancelled":
             await requests.cancel(database, "ann", request_id)
@@ -140,7 +140,7 @@ async def test_half_a_model_goes(resources: Resources, tmp_path: Path) -> None:
     database = resources.database
     request_id = await drawn(database)
     claim = await claim_model(database, await select_image(database, request_id))
-    await store(resources, claim.lease.folder)
+    await store(resources, f"{claim.lease.prefix}/model")
     await models.fail(database, claim, AWAY)
     await delete_once_late(resources)
     assert stored(tmp_path) == []
@@ -150,10 +150,10 @@ async def test_a_take_over_of_a_model_does_not_touch_the_pictures(resources: Res
     database = resources.database
     request_id, job_ids = await create(database)
     image = await claim_image(database, job_ids[0])
-    key = await store(resources, image.lease.folder)
+    key = await store(resources, image.lease.prefix)
     await images.complete(database, Drawn(image, key))
     job_id = await select_image(database, request_id)
-    await store(resources, (await claim_model(database, job_id)).lease.folder)
+    await store(resources, f"{(await claim_model(database, job_id)).lease.prefix}/model")
     await abandon(database, MODEL_JOBS, job_id)
     await claim_model(database, job_id)
     await delete_once_late(resources)
@@ -177,25 +177,25 @@ async def test_what_cannot_be_deleted_does_not_hold_up_the_rest(
     monkeypatch.setattr("tasks.files.random.sample", lambda prefixes, count: prefixes[:count])
     storage = Refusing(tmp_path / "files")
     refusing = replace(resources, storage=storage)
-    folders = [f"requests/req_{number}/" for number in range(3)]
-    storage.refused = folders[0]
-    for folder in folders:
-        await store(refusing, folder)
-        await files.note(resources.database, folder)
+    prefixes = [f"requests/req_{number}/img_1" for number in range(3)]
+    storage.refused = prefixes[0]
+    for prefix in prefixes:
+        await store(refusing, prefix)
+        await files.note(resources.database, prefix)
     await delete_once_late(refusing)
-    assert await left(refusing) == folders
+    assert await left(refusing) == prefixes
     await delete_left_over(refusing)
-    assert await left(refusing) == [folders[0]]
-    assert stored(tmp_path) == [f"{folders[0]}image.png"]
+    assert await left(refusing) == [prefixes[0]]
+    assert stored(tmp_path) == [f"{prefixes[0]}.png"]
 
 
-async def test_a_folder_that_was_noted_already_is_no_obstacle(resources: Resources) -> None:
+async def test_a_prefix_that_was_noted_already_is_no_obstacle(resources: Resources) -> None:
     database = resources.database
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
-    await files.note(database, claim.lease.folder)
+    await files.note(database, claim.lease.prefix)
     await requests.cancel(database, "ann", request_id)
-    assert await left(resources) == [claim.lease.folder]
+    assert await left(resources) == [claim.lease.prefix]
 
 
 async def test_a_storage_that_hangs_does_not_hold_up_lost_jobs(resources: Resources, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ class Lives(RuleBasedStateMachine):
 
     def end_image(self, index: int, *, succeeds: bool) -> None:
         if succeeds:
-            key = f"{self.claims[index].lease.folder}image.png"
+            key = f"{self.claims[index].lease.prefix}.png"
             self.run(images.complete(self.database, Drawn(self.claims[index], key)))
         else:
             self.run(images.fail(self.database, self.claims[index], FAILURE))

@@ -456,7 +456,7 @@ async def test_deleting_while_a_claim_is_held(database: Database, told: Told):
     request_id, job_ids = await create(database)
     claim = await claim_image(database, job_ids[0])
     prefix = await requests.remove(database, "ann", request_id)
-    assert claim.lease.folder.startswith(prefix)
+    assert claim.lease.prefix.startswith(prefix)
     assert told[-1] == Deleted(request_id)
     with pytest.raises(LeaseLost):
         await images.complete(database, Drawn(claim, "late.png"))

@@ -45,7 +45,7 @@ async def test_claims_and_completions_of_several_requests(database: Database, to
     assert sorted(claims) == list(range(8))
     assert [event.sequence for event in told.events if event.request_id == first] == [1, 2, 3, 4]
     taken = [claims[position] for position in range(8)]
-    mine = [Drawn(claim, f"{claim.lease.folder}image.png") for claim in taken if claim is not None]
+    mine = [Drawn(claim, f"{claim.lease.prefix}.png") for claim in taken if claim is not None]
     assert await together(database, items=[*mine[:4], mine[5]]) == dict.fromkeys(range(5))
     assert (await request_of(database, first)).status is RequestStatus.IMAGE_COMPLETED
     assert (await request_of(database, second)).status is RequestStatus.IMAGE_GENERATING
@@ -161,7 +161,7 @@ def kept_of(claim: ImageClaim, jobs: Sequence[Any]) -> tuple[Any, ...]:
     """What a claim and its job's row have in common with those of other jobs."""
     [job] = [job for job in jobs if job.id == claim.lease.job_id]
     assert (job.lease_token, job.deadline_at) == (claim.lease.token, claim.lease.deadline_at)
-    assert claim.lease.folder.endswith(f"{claim.lease.token}/")
+    assert claim.lease.prefix.endswith(claim.lease.token)
     lasts = job.lease_expires_at - job.started_at, job.deadline_at - job.started_at
     unfailed = job.failure, job.finished_at, job.provider_job_id, job.submit_begun_at
     return claim.index, claim.prompt, claim.lease.attempt, job.status, job.attempts, job.max_attempts, lasts, unfailed

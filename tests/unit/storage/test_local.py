@@ -17,6 +17,7 @@ from storage import local as local_module
 from storage.local import LocalStorage
 
 KEY = "requests/req_1/img_1/abc.png"
+PREFIXED = ["r/on/a.png", "r/one.png", "r/one/a.png", "r/one/b/c.png", "r/one2/a.png"]
 
 
 @pytest.fixture
@@ -117,16 +118,27 @@ async def test_delete_takes_one_file_and_no_folder(storage):
     assert await storage.read(KEY, 10) == b"x"
 
 
-async def test_delete_prefix_takes_all_below_and_nothing_beside(storage):
-    for key in ("r/one/a.png", "r/one/b/c.png", "r/one2/a.png", "r/on/a.png"):
+@pytest.mark.parametrize(
+    ("prefix", "kept"),
+    [
+        ("r/one/", ["r/on/a.png", "r/one.png", "r/one2/a.png"]),
+        ("r/one", ["r/on/a.png"]),
+        ("r/one.", ["r/on/a.png", "r/one/a.png", "r/one/b/c.png", "r/one2/a.png"]),
+        ("r/one.png", ["r/on/a.png", "r/one/a.png", "r/one/b/c.png", "r/one2/a.png"]),
+        ("r/one.png/", PREFIXED),
+        ("r/two", PREFIXED),
+        ("two/", PREFIXED),
+        ("r/", []),
+        ("r", []),
+    ],
+)
+async def test_delete_prefix_takes_the_keys_that_begin_so(storage, tmp_path, prefix, kept):
+    for key in PREFIXED:
         await storage.put(key, b"x", "image/png")
-    await storage.delete_prefix("r/one")
-    await storage.delete_prefix("r/one/")
-    for key in ("r/one/a.png", "r/one/b/c.png"):
-        with pytest.raises(NotStored):
-            await storage.read(key, 10)
-    for key in ("r/one2/a.png", "r/on/a.png"):
-        assert await storage.read(key, 10) == b"x"
+    for _ in range(2):
+        await storage.delete_prefix(prefix)
+        assert files_below(tmp_path / "files") == kept
+    assert (tmp_path / "files" / "r").exists() is bool(kept)
 
 
 async def test_putting_while_folders_vanish_does_not_fail(storage):
@@ -136,6 +148,17 @@ async def test_putting_while_folders_vanish_does_not_fail(storage):
         await storage.delete(key)
 
     await asyncio.gather(*(one(number) for number in range(200)))
+
+
+async def test_what_may_not_be_listed_is_not_taken_for_deleted(storage, monkeypatch):
+    await storage.put(KEY, b"x", "image/png")
+
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, "Permission denied", folder)
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(StorageUnavailable, match="may not be written"):
+        await storage.delete_prefix("requests/")
 
 
 async def test_deleting_a_folder_that_is_being_filled_ends(storage, tmp_path):
