@@ -8,11 +8,10 @@ import hashlib
 import os
 import shutil
 import stat
-import time
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from random import getrandbits
 from threading import Event
 
 from storage import threads
@@ -20,24 +19,22 @@ from storage.keys import check_key
 from storage.protocol import AlreadyStored, FileTooLarge, NotStored, StorageUnavailable, Stored
 
 CHUNK_BYTES = 1 << 20
-# No key starts with a dot, so what is under way here cannot be reached by one.
-INCOMING = ".incoming"
-INCOMING_KEPT_SECONDS = 24 * 3600
 ATTEMPTS = 5
 
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
 NO_FOLDER = {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}
-NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 class LocalStorage:
-    """A folder. Its files never change: they are written elsewhere in it, linked to their place, and synced."""
+    """A folder. A file never changes once it is stored, and is seen by nobody before: nothing refers to it yet.
+
+    Of a process that is killed, half a file may stay, as a whole one may that it could not tell of.
+    """
 
     def __init__(self, root: Path) -> None:
         self._name = root
         self._root = root.absolute()
-        self._incoming = self._root / INCOMING
 
     async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:  # noqa: ARG002  # goes by extension
         path = self._path(key)
@@ -85,55 +82,43 @@ class LocalStorage:
         return self._root / check_key(key)
 
     def _put(self, key: str, path: Path, source: Path | bytes, stop: Event) -> Stored:
+        """Store the file, and sync it and the folders that have something new, to outlive a power cut.
+
+        Few system calls: at each, a thread gives the interpreter away.
+        """
         with self._explained():
-            with self._new_file() as (incoming, descriptor):
-                byte_size, sha256 = _write(descriptor, source, stop)
-                changed = self._settle(key, incoming, path)
+            descriptor, changed = self._create(key, path)
+            try:
                 try:
-                    # Once it has its name: most file systems then write all that is new in one go.
+                    byte_size, sha256 = _write(descriptor, source, stop)
                     os.fsync(descriptor)
-                except OSError:
-                    with suppress(StorageUnavailable):
-                        self._delete(path)
-                    raise
+                finally:
+                    os.close(descriptor)
+            except BaseException:
+                with suppress(StorageUnavailable):
+                    self._delete(path)
+                raise
             for folder in changed:
                 with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
                     _sync_folder(folder)
         return Stored(key, byte_size, sha256)
 
-    @contextmanager
-    def _new_file(self) -> Iterator[tuple[Path, int]]:
-        """A file among those under way, and its descriptor; it has no name there afterwards.
-
-        This, and what goes on within, makes few system calls: at each, a thread gives the interpreter away.
-        """
-        self._make_folder(self._incoming)
-        incoming = self._incoming / f"{getrandbits(128):032x}"
-        descriptor = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            try:
-                yield incoming, descriptor
-            finally:
-                os.close(descriptor)
-        finally:
-            incoming.unlink(missing_ok=True)
-
-    def _settle(self, key: str, incoming: Path, path: Path) -> list[Path]:
-        """Give the file its name; returns the folders that must be synced for it to outlive a power cut."""
+    def _create(self, key: str, path: Path) -> tuple[int, list[Path]]:
+        """A new file's descriptor, and the folders that have something new."""
         changed = [path.parent]
-        for attempt in range(ATTEMPTS):
+        failed = 0
+        while True:
             try:
                 changed += self._make_folder(path.parent)
-                _link(incoming, path)
-                break
+                return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), changed
             except FileNotFoundError:  # another file's deletion has just taken the empty folder away
-                if attempt == ATTEMPTS - 1:
+                failed += 1
+                if failed == ATTEMPTS:
                     raise
             except FileExistsError:
                 if path.is_symlink() or path.exists():
                     raise AlreadyStored(errno.EEXIST, "A key is never used twice", key) from None
                 raise
-        return changed
 
     def _make_folder(self, folder: Path) -> list[Path]:
         """Make the folder and those above it; returns the folders that have a new one. Raises where one is a link."""
@@ -222,19 +207,10 @@ class LocalStorage:
 
     def _check(self) -> None:
         with self._explained():
-            self._make_folder(self._incoming)
-            self._sweep_incoming()
-            with self._new_file() as (_, descriptor):
-                _write(descriptor, b"\0" * 4096, Event())
-                os.fsync(descriptor)
-
-    def _sweep_incoming(self) -> None:
-        """Remove what a killed process has left."""
-        old = time.time() - INCOMING_KEPT_SECONDS
-        for left in self._incoming.iterdir():
-            with suppress(FileNotFoundError):
-                if left.lstat().st_mtime < old:
-                    left.unlink()
+            self._root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._root, buffering=0) as probe:
+                probe.write(b"\0" * 4096)
+                os.fsync(probe.fileno())
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -282,18 +258,6 @@ def _chunks(source: Path | bytes) -> Iterator[bytes]:
     with source.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
-
-
-def _link(incoming: Path, path: Path) -> None:
-    """Give the file its name; raises FileExistsError where something has it."""
-    try:
-        path.hardlink_to(incoming)
-    except OSError as error:
-        if error.errno not in NO_HARD_LINKS:
-            raise
-        if path.is_symlink() or path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        incoming.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -65,18 +65,6 @@ async def test_of_many_at_once_to_one_key_one_wins(storage):
     assert hashlib.sha256(await storage.read(KEY, 100)).hexdigest() == stored[0].sha256
 
 
-async def test_a_file_system_without_hard_links_will_do(storage, monkeypatch, tmp_path):
-    def refuse(self, target):
-        raise OSError(errno.ENOTSUP, "no hard links here")
-
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
-    await storage.put(KEY, b"first", "image/png")
-    with pytest.raises(AlreadyStored):
-        await storage.put(KEY, b"second", "image/png")
-    assert await storage.read(KEY, 100) == b"first"
-    assert files_below(tmp_path / "files") == [KEY]
-
-
 async def test_what_is_not_there(storage):
     for action in (storage.read(KEY, 10), storage.open(KEY).__aenter__(), storage.find(KEY)):
         with pytest.raises(NotStored, match="nothing is stored as requests/req_1"):
@@ -177,14 +165,14 @@ async def test_a_prefix_is_as_well_formed_as_a_key(storage, prefix):
 async def test_a_cancelled_put_leaves_nothing_behind(storage, tmp_path, monkeypatch):
     started, proceed = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
-    link = local_module._link
+    sync_folder = local_module._sync_folder
 
-    def slow_link(incoming, path):
-        link(incoming, path)
+    def slow_sync(folder):
+        sync_folder(folder)
         loop.call_soon_threadsafe(started.set)
         asyncio.run_coroutine_threadsafe(proceed.wait(), loop).result()
 
-    monkeypatch.setattr(local_module, "_link", slow_link)
+    monkeypatch.setattr(local_module, "_sync_folder", slow_sync)
     put = asyncio.create_task(storage.put(KEY, b"x", "image/png"))
     await started.wait()
     put.cancel()
