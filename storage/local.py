@@ -94,13 +94,13 @@ class LocalStorage:
                     os.fsync(descriptor)
                 finally:
                     os.close(descriptor)
+                for folder in changed:
+                    with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
+                        _sync_folder(folder)
             except BaseException:
                 with suppress(StorageUnavailable):
                     self._delete(path)
                 raise
-            for folder in changed:
-                with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
-                    _sync_folder(folder)
         return Stored(key, byte_size, sha256)
 
     def _create(self, key: str, path: Path) -> tuple[int, list[Path]]:
@@ -187,7 +187,7 @@ class LocalStorage:
                         if path.is_dir() and not path.is_symlink():
                             shutil.rmtree(path)
                         else:
-                            path.unlink()
+                            path.unlink(missing_ok=True)
                     break
                 except NotADirectoryError:
                     return

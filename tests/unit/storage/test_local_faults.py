@@ -73,7 +73,7 @@ def test_a_folder_without_the_right_to_write():
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-@pytest.mark.parametrize("where", ["fsync", "write", "open", "mkdir"])
+@pytest.mark.parametrize("where", ["fsync", "write", "open", "mkdir", "_sync_folder"])
 async def test_a_full_disk_leaves_nothing_half_written_and_recovers(tmp_path, monkeypatch, number, where):
     storage = LocalStorage(tmp_path / "files")
     await storage.check()
@@ -87,6 +87,8 @@ async def test_a_full_disk_leaves_nothing_half_written_and_recovers(tmp_path, mo
                 patch.setattr(local_module.os, where, full)
             case "mkdir":
                 patch.setattr(local_module.Path, "mkdir", full)
+            case "_sync_folder":
+                patch.setattr(local_module, where, full)
         with pytest.raises(StorageUnavailable, match=r"STORAGE_DIR: no space is left for .*files; free some"):
             await storage.put(KEY, b"x" * 10_000, "image/png")
         assert files_below(tmp_path / "files") == []
