@@ -150,8 +150,9 @@ async def _save(resources: Resources, request_id: str, index: int, out: Path) ->
     for key in (image.key, model.preview_key, *(file.key for file in files)):
         if key is not None:
             async with resources.storage.open(key) as path:
-                shutil.copyfile(path, out / key.rpartition("/")[2])
-                click.echo(out / key.rpartition("/")[2])
+                copy = out / (f"image{path.suffix}" if key == image.key else path.name)
+                shutil.copyfile(path, copy)
+                click.echo(copy)
     report = decode_report(model.print_report)
     if report is not None:
         click.echo(
