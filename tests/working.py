@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import aclosing, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from sqlalchemy import select
@@ -135,6 +135,13 @@ class Bench:
                 if row is not None and row.failure is not None:
                     return str(row.failure)
         return None
+
+    async def picture(self, request_id: str) -> str:
+        """The name of the file of a request's only picture."""
+        keys = select(generated_images.c.key).where(generated_images.c.request_id == request_id)
+        async with self.database.reading() as connection:
+            [key] = await connection.scalars(keys.where(generated_images.c.key.is_not(None)))
+        return PurePath(key).name
 
     def stored(self, request_id: str) -> list[Path]:
         return [path for path in (self.folder / "files" / "requests" / request_id).rglob("*") if path.is_file()]

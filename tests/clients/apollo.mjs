@@ -30,7 +30,7 @@ const created = await client.mutate({
   mutation: gql`mutation ($prompt: String!) {
     createRequest(input: { prompt: $prompt }) { request { id } userErrors { code } }
   }`,
-  variables: { prompt: `an owl for Apollo by ${transport} delay=0.3` },
+  variables: { prompt: `an owl for Apollo by ${transport} delay:0=0.3 delay:1=0.4 delay:2=0.5 delay:3=0.6` },
 });
 const { id } = created.data.createRequest.request;
 

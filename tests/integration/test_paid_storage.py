@@ -86,8 +86,7 @@ async def test_of_what_is_no_mesh_nothing_is_stored(worker, service, moto, bucke
     await worker.ended(request_id, MADE)
     job = await worker.job(job_id)
     assert (decode_failure(job.failure).code, job.attempts) == (F.BAD_OUTPUT, 1)
-    [picture_stored] = stored(moto, bucket, request_id)
-    assert picture_stored.endswith(".png")
+    assert stored(moto, bucket, request_id) == [await worker.picture(request_id)]
 
 
 async def test_a_job_that_fails_for_the_url_is_submitted_anew_with_the_picture(worker, service):

@@ -66,7 +66,7 @@ async def assert_failed(worker, request_id, job_id, code, meaning, attempts):
     assert kinds(events)[ModelGenerating] == 1
     await assert_told(worker, request_id, job_id, code, meaning, attempts, events[-1])
     # What is stored is the picture that the model was to be made of.
-    assert [path.suffix for path in worker.stored(request_id)] == [".png"]
+    assert [path.name for path in worker.stored(request_id)] == [await worker.picture(request_id)]
 
 
 async def assert_not_drawn(worker, request_id, job_id, code, meaning, attempts):
