@@ -28,6 +28,11 @@ def check_key(key: str) -> str:
     return key
 
 
+def check_prefix(prefix: str) -> None:
+    """Raises `InvalidKey` where a prefix is neither a key nor one with a `/` after it."""
+    check_key(prefix.removesuffix("/"))
+
+
 def content_type(key: str) -> str:
     """The content type that goes with the key's extension."""
     dot = key.rfind(".")

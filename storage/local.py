@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 
 from storage import threads
-from storage.keys import check_key
+from storage.keys import check_key, check_prefix
 from storage.protocol import AlreadyStored, FileTooLarge, NotStored, StorageUnavailable, Stored
 
 CHUNK_BYTES = 1 << 20
@@ -68,7 +68,7 @@ class LocalStorage:
         await asyncio.to_thread(self._delete, self._path(key))
 
     async def delete_prefix(self, prefix: str) -> None:
-        check_key(prefix.removesuffix("/"))
+        check_prefix(prefix)
         above, _, start = prefix.rpartition("/")
         await asyncio.to_thread(self._delete_prefixed, self._root / above, start)
 
@@ -89,11 +89,7 @@ class LocalStorage:
         with self._explained():
             descriptor, changed = self._create(key, path)
             try:
-                try:
-                    byte_size, sha256 = _write(descriptor, source, stop)
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+                byte_size, sha256 = _write(descriptor, source, stop)
                 for folder in changed:
                     with suppress(FileNotFoundError):  # the whole folder was deleted a moment after
                         _sync_folder(folder)
@@ -181,18 +177,15 @@ class LocalStorage:
                 return
             for attempt in range(ATTEMPTS):
                 try:
-                    for path in folder.iterdir():
-                        if not path.name.startswith(start):
-                            continue
-                        if path.is_dir() and not path.is_symlink():
-                            shutil.rmtree(path)
+                    for entry in [entry for entry in os.scandir(folder) if entry.name.startswith(start)]:
+                        if entry.is_dir(follow_symlinks=False):
+                            shutil.rmtree(entry)
                         else:
-                            path.unlink(missing_ok=True)
+                            Path(entry).unlink(missing_ok=True)
                     break
-                except NotADirectoryError:
-                    return
-                except FileNotFoundError:
-                    continue
+                except (FileNotFoundError, NotADirectoryError):
+                    if not folder.is_dir():
+                        return
                 except OSError as error:  # a file came while a folder was being emptied
                     if error.errno != errno.ENOTEMPTY or attempt == ATTEMPTS - 1:
                         raise
@@ -233,14 +226,18 @@ def _advice(root: Path, error: OSError) -> str:
 
 
 def _write(descriptor: int, source: Path | bytes, stop: Event) -> tuple[int, str]:
-    """Write a file; returns its size in bytes and its SHA-256."""
+    """Write a file, sync it, and close it whatever happens; returns its size in bytes and its SHA-256."""
     digest = hashlib.sha256()
     byte_size = 0
-    for chunk in _chunks(source):
-        if stop.is_set():
-            raise threads.Stopped
-        digest.update(chunk)
-        byte_size += _write_all(descriptor, chunk)
+    try:
+        for chunk in _chunks(source):
+            if stop.is_set():
+                raise threads.Stopped
+            digest.update(chunk)
+            byte_size += _write_all(descriptor, chunk)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     return byte_size, digest.hexdigest()
 
 

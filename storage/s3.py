@@ -26,7 +26,7 @@ from botocore.config import Config  # type: ignore[import-untyped]  # has no typ
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # has no type hints
 
 from storage import s3_cors, s3_urls, threads
-from storage.keys import check_key
+from storage.keys import check_key, check_prefix
 from storage.protocol import AlreadyStored, FileTooLarge, NotStored, StorageUnavailable, Stored
 from storage.s3_errors import code_of, explain
 
@@ -120,7 +120,7 @@ class S3Storage:
         await self._run(lambda: self._delete(key), key)
 
     async def delete_prefix(self, prefix: str) -> None:
-        check_key(prefix.removesuffix("/"))
+        check_prefix(prefix)
         # The uploads first: one that ends meanwhile is a file that is found then.
         await self._run(lambda: self._abort_prefixed(prefix), prefix)
         await self._run(lambda: self._delete_prefixed(prefix), prefix)

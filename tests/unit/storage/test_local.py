@@ -144,7 +144,7 @@ async def test_what_may_not_be_listed_is_not_taken_for_deleted(storage, monkeypa
     def refuse(folder):
         raise PermissionError(errno.EACCES, "Permission denied", folder)
 
-    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(StorageUnavailable, match="may not be written"):
         await storage.delete_prefix("requests/")
 
