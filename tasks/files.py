@@ -27,22 +27,26 @@ async def store(resources: Resources, key: str, source: Path | bytes, content_ty
     The pauses are those before another attempt, RETRY_SECONDS and twice that.
     """
     failed = 0
+    cause: StorageUnavailable | AlreadyStored | None = None
     while True:
         try:
-            if failed:  # the storage may have it, and only its answer was lost
+            if failed:  # the storage may have it, and only its answer was lost, or half of it
                 with suppress(StorageUnavailable):
                     await resources.storage.delete(key)
             return await resources.storage.put(key, source, content_type)
-        except (StorageUnavailable, AlreadyStored) as error:
-            failed += 1
-            if failed == STORE_TRIES:
-                raise
-            log.warning("a file could not be stored; it is tried again", error=str(error))
+        except StorageUnavailable as error:
+            cause = error
+        except AlreadyStored as error:  # what an earlier try has left cannot be removed: that is not the cause
+            cause = cause or error
+        failed += 1
+        if failed == STORE_TRIES:
+            raise cause
+        log.warning("a file could not be stored; it is tried again", error=str(cause))
         await asyncio.sleep(min(resources.settings.retry_seconds * 2 ** (failed - 1), LONGEST_PAUSE_SECONDS))
 
 
 async def delete_prefix(resources: Resources, prefix: str) -> bool:
-    """Delete what is stored below a prefix; False if that must be tried again."""
+    """Delete the files whose keys begin with a prefix; False if that must be tried again."""
     try:
         await resources.storage.delete_prefix(prefix)
     except StorageUnavailable as error:

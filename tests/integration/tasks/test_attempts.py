@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import errno
+import os
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -263,6 +265,30 @@ async def test_a_storage_that_is_away_for_a_moment_has_nothing_drawn_again(
     assert (job.status, job.attempts, context.images.asked) == (JobStatus.COMPLETED, 1, 1)
     image = await row(context.database, generated_images, request_id=request_id, index=0)
     assert await context.storage.read(image.key, 1 << 20) == picture("an owl", 0)
+
+
+async def test_a_disk_that_keeps_half_a_picture_is_named_as_the_cause(
+    context: WorkerContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As where it has turned read-only: what could not be written cannot be removed either."""
+
+    def fails(number: int) -> Callable[..., None]:
+        def call(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    context = impatient(context, 30)
+    context.images.go.set()
+    _, job_ids = await create(context.database)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails(errno.EIO))
+        patch.setattr(Path, "unlink", fails(errno.EROFS))
+        await work(context, job_ids[0])
+    failure = decode_failure((await job_of(context, job_ids[0])).failure)
+    assert failure.code is FailureCode.STORAGE_UNAVAILABLE
+    assert "Input/output error" in failure.message
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] != []
 
 
 async def test_who_hangs_past_the_deadline_does_not_keep_the_lease(context: WorkerContext, tmp_path: Path):
