@@ -30,7 +30,7 @@ def claim_prefix(request_id: str, subject_id: str, token: str) -> str:
 
 
 async def give_up(transaction: Transaction, *prefixes: str) -> None:
-    """Have what lies under these prefixes deleted."""
+    """Have the files whose keys begin with these prefixes deleted."""
     if prefixes:
         now = utc_now()
         # An attempt whose worker was stopped may have noted its own.
@@ -39,7 +39,7 @@ async def give_up(transaction: Transaction, *prefixes: str) -> None:
 
 
 async def note(database: Database, prefix: str) -> None:
-    """Have what lies under a prefix deleted, whether that was wanted before or not."""
+    """Have the files whose keys begin with a prefix deleted, whether that was wanted before or not."""
     async with database.transaction() as transaction:
         await transaction.upsert(file_deletions, "created_at", {"prefix": prefix, "created_at": utc_now()})
 

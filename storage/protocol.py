@@ -44,7 +44,10 @@ class Storage(Protocol):
     """Files by key. Every method but `aclose` raises `InvalidKey` and `StorageUnavailable`."""
 
     async def put(self, key: str, source: Path | bytes, content_type: str) -> Stored:
-        """Store a file; raises `AlreadyStored`. A call that fails or is cancelled leaves nothing behind."""
+        """Store a file; raises `AlreadyStored`. A call that is cancelled leaves nothing behind.
+
+        Of one that fails there may be the file, or a part of it, where it cannot be removed or the answer was lost.
+        """
 
     def open(self, key: str) -> AbstractAsyncContextManager[Path]:
         """A path to read the file at while the context lasts; raises `NotStored`."""

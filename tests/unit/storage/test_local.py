@@ -182,6 +182,95 @@ async def test_a_cancelled_put_leaves_nothing_behind(storage, tmp_path, monkeypa
     assert files_below(tmp_path / "files") == []
 
 
+async def test_a_put_that_is_cancelled_amid_its_file_leaves_nothing_behind(storage, tmp_path, monkeypatch):
+    started, proceed = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    write_all = local_module._write_all
+
+    def slow_write(descriptor, chunk):
+        written = write_all(descriptor, chunk)
+        loop.call_soon_threadsafe(started.set)
+        asyncio.run_coroutine_threadsafe(proceed.wait(), loop).result()
+        return written
+
+    monkeypatch.setattr(local_module, "_write_all", slow_write)
+    (tmp_path / "source").write_bytes(bytes(2 * local_module.CHUNK_BYTES))
+    put = asyncio.create_task(storage.put(KEY, tmp_path / "source", "image/png"))
+    await started.wait()
+    assert files_below(tmp_path / "files") == [KEY]
+    put.cancel()
+    proceed.set()
+    with pytest.raises(asyncio.CancelledError):
+        await put
+    assert files_below(tmp_path / "files") == []
+
+
+async def test_all_folders_with_something_new_are_synced(storage, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(local_module, "_sync_folder", synced.append)
+    await storage.put("r/one/a.png", b"x", "image/png")
+    files = tmp_path / "files"
+    assert set(synced) == {files, files / "r", files / "r" / "one"}
+    synced.clear()
+    await storage.put("r/one/b.png", b"x", "image/png")
+    assert synced == [files / "r" / "one"]
+
+
+async def test_a_folder_that_goes_before_its_file_is_there_is_made_again(storage, tmp_path, monkeypatch):
+    make_folder = LocalStorage._make_folder
+    made = []
+
+    def make_in_vain(self, folder):
+        made.append(folder)
+        changed = make_folder(self, folder)
+        if len(made) == 1:
+            folder.rmdir()
+        return changed
+
+    monkeypatch.setattr(LocalStorage, "_make_folder", make_in_vain)
+    await storage.put(KEY, b"x", "image/png")
+    assert await storage.read(KEY, 10) == b"x"
+
+
+async def test_a_folder_that_is_filled_while_it_is_emptied_is_emptied_again(storage, tmp_path, monkeypatch):
+    await storage.put("r/one/a.png", b"x", "image/png")
+    rmtree = local_module.shutil.rmtree
+    comes = [tmp_path / "files" / "r" / "one" / "late.png"]
+
+    def filled(folder):
+        if comes:
+            comes.pop().write_bytes(b"x")
+            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
+        rmtree(folder)
+
+    monkeypatch.setattr(local_module.shutil, "rmtree", filled)
+    await storage.delete_prefix("r/one")
+    assert files_below(tmp_path / "files") == []
+
+
+async def test_what_another_deletion_takes_first_does_not_end_this_one(storage, tmp_path, monkeypatch):
+    for number in range(2 * local_module.ATTEMPTS):
+        await storage.put(f"r/one-{number}.png", b"x", "image/png")
+    unlink = Path.unlink
+
+    def taken(self, **options):
+        unlink(self)
+        unlink(self, **options)
+
+    monkeypatch.setattr(Path, "unlink", taken)
+    await storage.delete_prefix("r/one")
+    assert files_below(tmp_path / "files") == []
+
+
+async def test_of_a_link_the_link_is_deleted(storage, tmp_path):
+    await storage.put("r/one.png", b"x", "image/png")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "kept").write_bytes(b"x")
+    (tmp_path / "files" / "r" / "one-link").symlink_to(tmp_path / "outside")
+    await storage.delete_prefix("r/one")
+    assert files_below(tmp_path) == ["outside/kept"]
+
+
 PARTS = ["..", ".", "", "a", "out", "link", "file", "secret", "\0", "~", "%2e%2e", "/", "\\"]
 LINKS = ["link/secret", "file", "folder/link/secret", "dangling", "link/new", "dangling/new"]
 HOSTILE = st.one_of(
