@@ -18,7 +18,6 @@ from graphql import (
     create_source_event_stream,
     execute_subscription_event,
 )
-from graphql import execute as graphql_execute
 
 from events.feed import Tell
 from events.follow import OfRequest, Topic
@@ -60,14 +59,9 @@ def prepare(text: str, name: str | None, variables: Mapping[str, Any] | None, li
 
 async def execute(operation: Operation, context: Context, seconds: float) -> Result:
     """The result of a query or mutation, which may take so long; raises `Refused`."""
-    # Strawberry's own `execute` makes a context and extensions anew for each operation, and would validate again.
-    result = graphql_execute(
-        schema.graphql,
-        operation.document.node,
-        context_value=context,
-        variable_values=operation.variables,
-        operation_name=operation.name,
-    )
+    # Strawberry's own `execute` makes a context and extensions anew for each operation, and would validate again;
+    # graphql-core's prepares for @defer and @stream, which this schema has not.
+    result = _executor(operation, context).execute_operation()
     try:
         with context.resources.calls.one():
             async with asyncio.timeout(seconds):
@@ -76,6 +70,7 @@ async def execute(operation: Operation, context: Context, seconds: float) -> Res
     except TimeoutError:
         message = f"The operation took longer than {seconds:g} seconds and was given up. Try again soon."
         raise Refused(api_error(ErrorCode.UNAVAILABLE, message)) from None
+    assert isinstance(result, ExecutionResult), "nothing is deferred"
     return _result(result)
 
 
@@ -149,7 +144,7 @@ def answer(errors: Collection[GraphQLError]) -> Result:
 
 def _result(result: ExecutionResult) -> Result:
     errors = [coded(error) for error in result.errors or ()]
-    # What failed before any field was resolved is the request's fault: its variables do not fit.
+    # What failed before any field was resolved is the request's fault.
     if result.data is None and any(error.path is None for error in errors):
         raise Refused(*errors)
     return {"data": result.data, **answer(errors)} if errors else {"data": result.data}
