@@ -108,19 +108,16 @@ async def _perform(request: Request, media: Media | None) -> ASGIApp:
 
 async def _parameters(request: Request) -> Parameters:
     settings = State.of(request).resources.settings
-    too_large = Failure(
-        413, ErrorCode.QUERY_TOO_COMPLEX, f"The request is too large: {settings.max_body_bytes} bytes are allowed."
-    )
     if request.method != "POST":
         if len(request.scope["query_string"]) > settings.max_body_bytes:
-            raise too_large
+            raise _too_large(settings.max_body_bytes)
         return from_query(request.query_params)
     _check_type(request)
     try:
         async with asyncio.timeout(settings.request_timeout_seconds):
             body = await read_body(request, settings.max_body_bytes)
     except TooLarge:
-        raise too_large from None
+        raise _too_large(settings.max_body_bytes) from None
     except TimeoutError:
         raise Failure(
             408, ErrorCode.BAD_USER_INPUT, "The body did not come in time.", {"Connection": "close"}
@@ -128,6 +125,10 @@ async def _parameters(request: Request) -> Parameters:
     parameters = decode(body, Parameters)
     assert isinstance(parameters, Parameters)
     return parameters
+
+
+def _too_large(limit: int) -> Failure:
+    return Failure(413, ErrorCode.QUERY_TOO_COMPLEX, f"The request is too large: {limit} bytes are allowed.")
 
 
 def _check_type(request: Request) -> None:
