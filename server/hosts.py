@@ -7,17 +7,19 @@ browser such a page (DNS rebinding) is of the same origin, and may ask and read:
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 LONGEST_ORIGIN = 200
+KEPT = 100
+"""So many names and addresses need not be read again with each call."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +47,10 @@ class LocalHosts:
 
     def __init__(self, app: ASGIApp, public_url: str | None) -> None:
         self._app = app
-        self._names: set[str | None] = {"localhost", *([urlsplit(public_url).hostname] if public_url else [])}
+        self._names = frozenset({"localhost", *([urlsplit(public_url).hostname] if public_url else [])})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or (_came_by_loopback(scope) and self._is_ours(HTTPConnection(scope))):
+        if scope["type"] == "lifespan" or (_came_by_loopback(scope) and self._is_ours(scope)):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).close()
@@ -59,18 +61,28 @@ class LocalHosts:
             )
             await JSONResponse({"error": message}, 421)(scope, receive, send)
 
-    def _is_ours(self, connection: HTTPConnection) -> bool:
-        try:
-            name = urlsplit(f"//{connection.headers.get('host', '')}").hostname
-            return name in self._names or ipaddress.ip_address(name or "").is_loopback
-        except ValueError:
-            return False
+    def _is_ours(self, scope: Scope) -> bool:
+        return _is_one_of(self._names, Headers(scope=scope).get("host", ""))
+
+
+@lru_cache(KEPT)
+def _is_one_of(names: frozenset[str | None], host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname
+        return name in names or ipaddress.ip_address(name or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _came_by_loopback(scope: Scope) -> bool:
     address, _ = scope.get("server") or (None, None)
+    return _is_loopback(address or "::1")
+
+
+@lru_cache(KEPT)
+def _is_loopback(address: str) -> bool:
     try:
-        ip = ipaddress.ip_address(address or "::1")
+        ip = ipaddress.ip_address(address)
         return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
     except ValueError:  # the path of a Unix socket
         return True
