@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dramatiq
+from dramatiq import Actor, Message
 
 import settings
 from db.queues import IMAGES, MODELS
@@ -16,12 +19,19 @@ queues = open_queues(configured.redis_url.get_secret_value() if configured.redis
 dramatiq.set_broker(queues)
 
 
-@dramatiq.actor(broker=queues, queue_name=IMAGES)
+class JobActor(Actor[[str], Any]):
+    """Does a job. Its messages have the job's id for theirs: Dramatiq's own draw a random one each."""
+
+    def message(self, job_id: str) -> Message[Any]:
+        return Message(self.queue_name, self.actor_name, (job_id,), {}, {}, job_id)
+
+
+@dramatiq.actor(actor_class=JobActor, broker=queues, queue_name=IMAGES)
 async def generate_image(job_id: str) -> None:
     context, message = current(), generate_image.message(job_id)
     await context.places.begin(lambda leave: images.generate(context, job_id, message, leave))
 
 
-@dramatiq.actor(broker=queues, queue_name=MODELS)
+@dramatiq.actor(actor_class=JobActor, broker=queues, queue_name=MODELS)
 async def generate_model(job_id: str) -> None:
     await models.generate(current(), job_id, generate_model.message(job_id))
