@@ -11,17 +11,22 @@ import itertools
 import queue
 import threading
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 from uuid import uuid4
 
 import msgspec
 import redis
+import redis.asyncio
 import structlog
 from dramatiq import Message
 from dramatiq.broker import Consumer, MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import DecodeError
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
@@ -30,12 +35,18 @@ BELL = f"{NAMESPACE}:bell"
 AWAY_SECONDS = 0.5
 LISTEN_SECONDS = 0.5
 HEARTBEAT_MILLISECONDS = 15_000
+CONNECTION: Mapping[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 15}
+RETRIES = ExponentialBackoff(0.25, 0.02), 2
 
 log = structlog.get_logger(__name__)
 
 
 class QueueUnavailable(Exception):
     """The queue cannot be reached now. Jobs wait in the database until it is back."""
+
+
+Send = Callable[[Sequence[Message[None]]], Awaitable[None]]
+"""Enqueues messages; raises `QueueUnavailable`."""
 
 
 class RedisQueues(RedisBroker):
@@ -45,13 +56,7 @@ class RedisQueues(RedisBroker):
     """
 
     def __init__(self, url: str, limits: Mapping[str, int]) -> None:
-        client = redis.Redis.from_url(
-            url,
-            socket_timeout=5,
-            socket_connect_timeout=2,
-            health_check_interval=15,
-            retry=Retry(ExponentialBackoff(0.25, 0.02), 2),
-        )
+        client = redis.Redis.from_url(url, retry=Retry(*RETRIES), **CONNECTION)
         super().__init__(  # type: ignore[no-untyped-call]  # dramatiq leaves its Redis broker untyped
             client=client,
             middleware=[],
@@ -60,6 +65,7 @@ class RedisQueues(RedisBroker):
             # Every command looks for the messages of dead workers, not one in a thousand.
             maintenance_chance=1_000_000,
         )
+        self._url = url
         self._limits = limits
         # The ids by which Dramatiq keeps messages in Redis: one for each time that a message is sent.
         self._prefix = uuid4()
@@ -90,20 +96,25 @@ class RedisQueues(RedisBroker):
         for consumer in tuple(self._consumers.values()):
             consumer.fetches = False
 
-    def send_many(self, messages: Sequence[Message[None]]) -> None:
-        """Enqueue messages and ring, in one round trip; raises `QueueUnavailable`."""
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[Send]:
+        """A way to send from this event loop while the block runs: in one round trip, with the ring."""
+        async with redis.asyncio.Redis.from_url(self._url, retry=AsyncRetry(*RETRIES), **CONNECTION) as client:
+            yield partial(self._send, client)
+
+    async def _send(self, client: redis.asyncio.Redis, messages: Sequence[Message[None]]) -> None:
         by_queue: dict[str, dict[str, bytes]] = {}
         for message in messages:
             message_id = f"{self._prefix}-{next(self._numbers)}"
             by_queue.setdefault(message.queue_name, {})[message_id] = _encoded(message, message_id)
         try:
-            with self.client.pipeline() as pipe:
+            async with client.pipeline() as pipe:
                 for queue_name, encoded_by_id in by_queue.items():
                     name = f"{self.namespace}:{queue_name}"
                     pipe.hset(f"{name}.msgs", mapping=dict(encoded_by_id.items()))
                     pipe.rpush(name, *encoded_by_id)
                     pipe.publish(BELL, queue_name)
-                pipe.execute()
+                await pipe.execute()
         except (redis.RedisError, OSError) as error:
             raise QueueUnavailable(str(error)) from error
 
@@ -266,7 +277,12 @@ class MemoryQueues(StubBroker):
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Consumer:
         return super().consume(queue_name, self._limits.get(queue_name, prefetch), timeout)
 
-    def send_many(self, messages: Sequence[Message[None]]) -> None:
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[Send]:
+        """A way to send while the block runs."""
+        yield self._send
+
+    async def _send(self, messages: Sequence[Message[None]]) -> None:
         for message in messages:
             self.enqueue(message)
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from dramatiq import Message
 
-from tasks.broker import Queues
+from tasks.broker import Queues, Send
 
 log = structlog.get_logger(__name__)
 
@@ -40,23 +40,24 @@ class Sender:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._run())
-        try:
-            yield
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._is_idle.wait()
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        async with self._queues.sending() as send:
+            task = asyncio.create_task(self._run(send))
+            try:
+                yield
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(1):
+                        await self._is_idle.wait()
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
-    async def _run(self) -> None:
+    async def _run(self, send: Send) -> None:
         while True:
             await self._wake.wait()
             batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
             if batch:
                 try:
-                    await asyncio.to_thread(self._queues.send_many, batch)
+                    await send(batch)
                 except Exception as error:  # whatever the queue raises, what comes next must still be sent
                     log.warning("messages could not be sent; the sweeper will", count=len(batch), error=str(error))
             if not self._waiting:

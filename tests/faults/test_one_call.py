@@ -56,10 +56,11 @@ def job_ids(program: Program, table: str) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def send(program: Program, queue: str, actor: str, ids: Sequence[str]) -> None:
+async def send(program: Program, queue: str, actor: str, ids: Sequence[str]) -> None:
     queues = RedisQueues(program.environment["REDIS_URL"], {})
     try:
-        queues.send_many([Message(queue, actor, (job_id,), {}, {}) for job_id in ids])
+        async with queues.sending() as enqueue:
+            await enqueue([Message(queue, actor, (job_id,), {}, {}) for job_id in ids])
     finally:
         queues.close()
 
@@ -71,7 +72,7 @@ async def test_messages_that_come_three_times(program: Program, connect: Connect
         """Deliver three more messages for each job that nobody has yet, and let everyone at them at once."""
         ids = await asyncio.to_thread(job_ids, program, table)
         assert len(ids) == count
-        await asyncio.to_thread(send, program, queue, actor, ids * 3)
+        await send(program, queue, actor, ids * 3)
         for worker in workers(program):
             worker.send_signal(signal.SIGCONT)
 

@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -57,6 +57,14 @@ class Work:
         return lambda: (self.in_hand[IMAGES], self.in_hand[MODELS]) == (images, models)
 
 
+def send(queues: Queues, messages: Sequence[Message[None]]) -> None:
+    async def sent() -> None:
+        async with queues.sending() as enqueue:
+            await enqueue(messages)
+
+    asyncio.run(sent())
+
+
 class Desk:
     """Queues with their actors."""
 
@@ -70,7 +78,7 @@ class Desk:
         )
 
     def send(self, *job_ids: str) -> None:
-        self.queues.send_many([self.image.message(job_id) for job_id in job_ids])
+        send(self.queues, [self.image.message(job_id) for job_id in job_ids])
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -179,9 +187,10 @@ def test_a_worker_that_is_to_stop_leaves_the_rest_to_others(redis_server: Redis,
 
 def test_limits_hold_and_nothing_is_left(desk: Desk, work: Work):
     work.go.clear()
-    desk.queues.send_many(
+    send(
+        desk.queues,
         [desk.image.message(f"image_{number}") for number in range(20)]
-        + [desk.model.message(f"model_{number}") for number in range(10)]
+        + [desk.model.message(f"model_{number}") for number in range(10)],
     )
     with desk.working():
         wait(work.settled(5, 3))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 from dramatiq import Message
 
-from tasks.broker import QueueUnavailable
+from tasks.broker import QueueUnavailable, Send
 from tasks.sender import LIMIT, Sender
 from tests.waiting import until
 
@@ -20,12 +21,17 @@ class SlowQueues:
 
     def __init__(self, *errors: Exception) -> None:
         self.batches: list[list[str]] = []
-        self.go = threading.Event()
+        self.go = asyncio.Event()
         self.errors = list(errors)
 
-    def send_many(self, messages: list[Message[None]]) -> None:
+    @asynccontextmanager
+    async def sending(self) -> AsyncIterator[Send]:
+        yield self._send
+
+    async def _send(self, messages: Sequence[Message[None]]) -> None:
         self.batches.append([sent.args[0] for sent in messages])
-        assert self.go.wait(10)
+        async with asyncio.timeout(10):
+            await self.go.wait()
         if self.errors:
             raise self.errors.pop(0)
 

@@ -37,7 +37,8 @@ class Work:
         await self.go.wait()
 
     def send(self, *job_ids: str) -> None:
-        self.queues.send_many([self.actor.message(job_id) for job_id in job_ids])
+        for job_id in job_ids:
+            self.actor.send(job_id)
 
     @property
     def unfinished(self) -> int:
