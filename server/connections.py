@@ -6,7 +6,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.transport import drop
+from server.transport import HeadWithBody, drop
 from tasks.actors import configured
 
 TOO_LARGE = b"431 Request Header Fields Too Large"
@@ -55,7 +55,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False
         self._received = 0
         self._stop_timer()
+        before = self.cycle
         super().on_headers_complete()
+        if self.cycle is not before:  # a WebSocket has none
+            self.cycle.transport = HeadWithBody(self.transport, self.loop)
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data) if self._reading_head else 0

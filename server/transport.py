@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from typing import Any
 
 from starlette.types import Receive
 
@@ -51,6 +52,48 @@ class Line:
     def abort(self) -> None:
         if self._transport is not None:
             drop(self._transport)
+
+
+class HeadWithBody(asyncio.Transport):
+    """The connection under one response, whose head goes in one write with what follows at once.
+
+    uvicorn writes each by itself: two segments, for which both sides are woken and ask the system twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._begun = False
+        self._head: bytes = b""
+
+    def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
+        if self._begun:
+            head, self._head = self._head, b""
+            self._transport.write(head + data if head else data)
+        else:
+            self._begun, self._head = True, bytes(data)
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        head, self._head = self._head, b""
+        if head and not self._transport.is_closing():
+            self._transport.write(head)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
 
 
 def drop(transport: asyncio.Transport) -> None:
