@@ -60,6 +60,8 @@ class HeadWithBody(asyncio.Transport):
     uvicorn writes each by itself: two segments, for which both sides are woken and ask the system twice.
     """
 
+    __slots__ = ("_begun", "_head", "_loop", "_transport")
+
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
