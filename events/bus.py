@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from broadcaster import Broadcast
 
+from events.cancellation import is_cancelled
 from events.clock import utc_now
 from events.hub import Head, Hub
 from events.redis_backend import GAP, RedisBackend
@@ -123,7 +124,7 @@ class Bus:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _send(self) -> None:
-        while True:
+        while not is_cancelled():
             message = await self._outbox.get()
             try:
                 await self._broadcast.publish(CHANNEL, self._encode(message).decode())

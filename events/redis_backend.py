@@ -46,7 +46,9 @@ class RedisBackend(BroadcastBackend):
     async def disconnect(self) -> None:
         with contextlib.suppress(RedisError, OSError):
             await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        await self._redis.aclose()
+        # With TLS it waits for the other side.
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.aclose()
 
     async def subscribe(self, channel: str) -> None:
         self._channels.add(channel)

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -99,8 +99,13 @@ class RedisQueues(RedisBroker):
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[Send]:
         """A way to send from this event loop while the block runs: in one round trip, with the ring."""
-        async with redis.asyncio.Redis.from_url(self._url, retry=AsyncRetry(*RETRIES), **CONNECTION) as client:
+        client = redis.asyncio.Redis.from_url(self._url, retry=AsyncRetry(*RETRIES), **CONNECTION)
+        try:
             yield partial(self._send, client)
+        finally:
+            # With TLS it waits for the other side.
+            with suppress(redis.RedisError, OSError):
+                await client.aclose()
 
     async def _send(self, client: redis.asyncio.Redis, messages: Sequence[Message[None]]) -> None:
         by_queue: dict[str, dict[str, bytes]] = {}

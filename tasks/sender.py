@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import structlog
 from dramatiq import Message
 
+from events.cancellation import is_cancelled
 from tasks.broker import Queues, Send
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Sender:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self, send: Send) -> None:
-        while True:
+        while not is_cancelled():
             await self._wake.wait()
             batch, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
             if batch:

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
+import redis
+import redis.asyncio
 
 from events import bus as bus_module
 from events import redis_backend
@@ -103,6 +105,35 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 async def ready(*processes: Process) -> None:
     await until(lambda: all(process.bus.connected for process in processes))
+
+
+async def test_it_ends_whatever_it_is_at(redis_server: Redis):
+    """redis-py swallows some cancellations on Python 3.11."""
+
+    async def leave_after(turns: int) -> None:
+        process = Process(Rows(), redis_server.url)
+        async with process.bus.running(process.rows, listen=False):
+            process.tell()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            raise RuntimeError("left")
+
+    for turns in range(20):
+        leaving = asyncio.create_task(leave_after(turns))
+        done, _ = await asyncio.wait([leaving], timeout=5)
+        leaving.cancel()
+        assert done, f"it hangs where it is left after {turns} turns of the loop"
+        assert isinstance(leaving.exception(), RuntimeError)
+
+
+async def test_it_ends_though_the_connection_does_not_close(redis_server: Redis, monkeypatch: pytest.MonkeyPatch):
+    async def hang(_client: redis.asyncio.Redis) -> None:
+        raise redis.TimeoutError("as over TLS")
+
+    monkeypatch.setattr(redis.asyncio.Redis, "aclose", hang)
+    process = Process(Rows(), redis_server.url)
+    async with process.bus.running(process.rows):
+        await ready(process)
 
 
 async def test_what_is_published_is_heard(url: str | None, quick: None):
