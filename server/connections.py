@@ -57,7 +57,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._stop_timer()
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before:  # a WebSocket has none
+        # A WebSocket has none. After a HEAD nothing follows, and what is read next may close the connection first.
+        if self.cycle is not before and self.scope["method"] != "HEAD":
             self.cycle.transport = HeadWithBody(self.transport, self.loop)
 
     def data_received(self, data: bytes) -> None:
