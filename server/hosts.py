@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 
 LONGEST_ORIGIN = 200
 KEPT = 100
-"""So many names and addresses need not be read again with each call."""
+"""So many names, and addresses, are remembered."""
 
 log = structlog.get_logger(__name__)
 

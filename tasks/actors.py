@@ -20,9 +20,10 @@ dramatiq.set_broker(queues)
 
 
 class JobActor(Actor[[str], Any]):
-    """Does a job. Its messages have the job's id for theirs: Dramatiq's own draw a random one each."""
+    """Does a job."""
 
     def message(self, job_id: str) -> Message[Any]:
+        """A message whose id is the job's: Dramatiq would draw a random one for each."""
         return Message(self.queue_name, self.actor_name, (job_id,), {}, {}, job_id)
 
 

@@ -36,9 +36,9 @@ class Work:
             raise RuntimeError("an actor that fails")
         await self.go.wait()
 
-    def send(self, *job_ids: str) -> None:
-        for job_id in job_ids:
-            self.actor.send(job_id)
+    async def send(self, *job_ids: str) -> None:
+        async with self.queues.sending() as send:
+            await send([self.actor.message(job_id) for job_id in job_ids])
 
     @property
     def unfinished(self) -> int:
@@ -58,7 +58,7 @@ class Work:
 async def test_messages_are_worked_on_by_the_loop_and_no_more_at_once_than_allowed():
     work = Work()
     async with work.working():
-        work.send("a", "b", "c")
+        await work.send("a", "b", "c")
         await until(lambda: len(work.begun) == LIMIT)
         assert (work.unfinished, work.threads) == (3, {threading.current_thread()})
         work.go.set()
@@ -71,7 +71,7 @@ async def test_a_message_that_fails_is_done_with_and_the_next_one_has_its_turn()
     work.go.set()
     with capture_logs() as logs:
         async with work.working():
-            work.send("bad", "bad", "bad", "good")
+            await work.send("bad", "bad", "bad", "good")
             await until(lambda: not work.unfinished)
     assert work.begun == ["bad", "bad", "bad", "good"]
     assert [entry["log_level"] for entry in logs if entry.get("exc_info")] == ["error"] * 3
@@ -93,7 +93,7 @@ async def test_dramatiqs_middleware_sees_what_is_processed():
     work.queues.add_middleware(watching)
     async with work.working():
         for job_id in ("good", "bad"):
-            work.send(job_id)
+            await work.send(job_id)
             await until(lambda: not work.unfinished)
     assert watching.seen == ["good", None, "bad", "an actor that fails"]
 
@@ -101,11 +101,11 @@ async def test_dramatiqs_middleware_sees_what_is_processed():
 async def test_what_has_begun_is_waited_for_and_nothing_more_begins():
     work = Work()
     async with work.working() as work_queue:
-        work.send("begun")
+        await work.send("begun")
         await until(lambda: work.begun)
         closing = asyncio.create_task(work_queue.close())
         await asyncio.sleep(0)
-        work.send("late")
+        await work.send("late")
         await until(lambda: work_queue._left)
         assert (work.unfinished, closing.done()) == (2, False)
         work.go.set()
