@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Column, Table
-from typeid import TypeID
+from typeid.codecs import base32
+from uuid_utils import uuid7
 
 from events.outcome import Failure, ModelFormat, PrintReport
 from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, RequestStatus
@@ -16,7 +17,8 @@ from events.status import ImageStatus, JobStatus, ModelStage, ModelStatus, Reque
 
 def new_id(prefix: str) -> str:
     """A prefixed id that sorts by time: a TypeID, that is a UUIDv7 in base 32."""
-    return str(TypeID(prefix))
+    # By way of `TypeID`, which checks the prefix and keeps its parts, it takes four times as long.
+    return f"{prefix}_{base32.encode(uuid7().bytes)}"
 
 
 @dataclass(frozen=True, slots=True)
