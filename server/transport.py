@@ -60,21 +60,20 @@ class HeadWithBody(asyncio.Transport):
     uvicorn writes each by itself: two segments, for which both sides are woken and ask the system twice.
     """
 
-    __slots__ = ("_begun", "_head", "_loop", "_transport")
+    __slots__ = ("_head", "_loop", "_transport")
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._loop = loop
-        self._begun = False
-        self._head: bytes = b""
+        self._head: bytes | None = None
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        if self._begun:
-            head, self._head = self._head, b""
-            self._transport.write(head + data if head else data)
-        else:
-            self._begun, self._head = True, bytes(data)
+        if self._head is None:
+            self._head = bytes(data)
             self._loop.call_soon(self._flush)
+        else:
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
 
     def _flush(self) -> None:
         head, self._head = self._head, b""

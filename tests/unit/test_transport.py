@@ -36,10 +36,16 @@ class Wire(asyncio.Transport):
         """None that has taken the connection over."""
 
 
-async def test_a_head_goes_with_the_body_that_follows_at_once():
+def begun() -> tuple[Wire, HeadWithBody]:
+    """A response whose head was written."""
     wire = Wire()
     transport = HeadWithBody(wire, asyncio.get_running_loop())
     transport.write(b"head;")
+    return wire, transport
+
+
+async def test_a_head_goes_with_the_body_that_follows_at_once():
+    wire, transport = begun()
     transport.write(b"body")
     transport.write(b"more")
     await asyncio.sleep(0)
@@ -47,9 +53,7 @@ async def test_a_head_goes_with_the_body_that_follows_at_once():
 
 
 async def test_a_head_does_not_wait_for_a_body():
-    wire = Wire()
-    transport = HeadWithBody(wire, asyncio.get_running_loop())
-    transport.write(b"head;")
+    wire, transport = begun()
     await asyncio.sleep(0)
     assert wire.written == [b"head;"]
     transport.write(b"body")
@@ -57,18 +61,14 @@ async def test_a_head_does_not_wait_for_a_body():
 
 
 async def test_a_head_is_not_lost_by_a_close():
-    wire = Wire()
-    transport = HeadWithBody(wire, asyncio.get_running_loop())
-    transport.write(b"head;")
+    wire, transport = begun()
     transport.close()
     await asyncio.sleep(0)
     assert wire.written == [b"head;"]
 
 
 async def test_nothing_is_written_to_what_is_closed():
-    wire = Wire()
-    transport = HeadWithBody(wire, asyncio.get_running_loop())
-    transport.write(b"head;")
+    wire, _ = begun()
     wire.close()
     await asyncio.sleep(0)
     assert wire.written == []
