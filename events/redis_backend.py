@@ -27,6 +27,12 @@ PING_SECONDS = 10.0
 log = structlog.get_logger(__name__)
 
 
+async def close(connected: Redis | PubSub) -> None:
+    """Close what may be gone already: over TLS, that waits for the other side."""
+    with contextlib.suppress(RedisError, OSError):
+        await connected.aclose()
+
+
 class RedisBackend(BroadcastBackend):
     """Redis pub/sub. `connected` tells whether broadcasts can arrive at the moment."""
 
@@ -44,11 +50,8 @@ class RedisBackend(BroadcastBackend):
         pass
 
     async def disconnect(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
-            await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        # With TLS it waits for the other side.
-        with contextlib.suppress(RedisError, OSError):
-            await self._redis.aclose()
+        await close(self._pubsub)
+        await close(self._redis)
 
     async def subscribe(self, channel: str) -> None:
         self._channels.add(channel)
@@ -96,7 +99,6 @@ class RedisBackend(BroadcastBackend):
         if self.connected:
             log.warning("the bus lost Redis; streams follow the database until it is back", error=str(error))
         self.connected = self._unanswered = False
-        with contextlib.suppress(RedisError, OSError):
-            await self._pubsub.aclose()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        await close(self._pubsub)
         self._pubsub = self._redis.pubsub()
         await asyncio.sleep(RECONNECT_SECONDS)

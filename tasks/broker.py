@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -29,6 +29,8 @@ from dramatiq.errors import DecodeError
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
+
+from events.redis_backend import close
 
 NAMESPACE = "maquette"
 BELL = f"{NAMESPACE}:bell"
@@ -103,9 +105,7 @@ class RedisQueues(RedisBroker):
         try:
             yield partial(self._send, client)
         finally:
-            # With TLS it waits for the other side.
-            with suppress(redis.RedisError, OSError):
-                await client.aclose()
+            await close(client)
 
     async def _send(self, client: redis.asyncio.Redis, messages: Sequence[Message[None]]) -> None:
         by_queue: dict[str, dict[str, bytes]] = {}

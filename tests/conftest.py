@@ -34,6 +34,13 @@ def redis_server() -> Iterator[Redis]:
         yield server
 
 
+@pytest.fixture
+def own_redis() -> Iterator[Redis]:
+    """One that a test may end."""
+    with Redis() as server:
+        yield server
+
+
 @pytest.fixture(scope="session")
 def moto() -> Iterator[Moto]:
     with Moto() as server:

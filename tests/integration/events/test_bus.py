@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -20,6 +20,7 @@ from events.follow import follow_request, follow_user
 from events.hub import QUEUE_LIMIT, Head, Hub
 from events.status import RequestStatus
 from events.types import RequestEvent, TaskUpdated
+from tests.leaving import assert_it_ends
 from tests.servers import Redis, free_port
 from tests.waiting import until
 
@@ -84,12 +85,6 @@ class Process:
 
 
 @pytest.fixture
-def own_redis() -> Iterator[Redis]:
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for long, but the rows are not asked without a reason."""
     monkeypatch.setattr(redis_backend, "RECONNECT_SECONDS", 0.02)
@@ -110,20 +105,14 @@ async def ready(*processes: Process) -> None:
 async def test_it_ends_whatever_it_is_at(redis_server: Redis):
     """redis-py swallows some cancellations on Python 3.11."""
 
-    async def leave_after(turns: int) -> None:
+    @asynccontextmanager
+    async def begun() -> AsyncIterator[None]:
         process = Process(Rows(), redis_server.url)
         async with process.bus.running(process.rows, listen=False):
             process.tell()
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            raise RuntimeError("left")
+            yield
 
-    for turns in range(20):
-        leaving = asyncio.create_task(leave_after(turns))
-        done, _ = await asyncio.wait([leaving], timeout=5)
-        leaving.cancel()
-        assert done, f"it hangs where it is left after {turns} turns of the loop"
-        assert isinstance(leaving.exception(), RuntimeError)
+    await assert_it_ends(begun)
 
 
 async def test_it_ends_though_the_connection_does_not_close(redis_server: Redis, monkeypatch: pytest.MonkeyPatch):

@@ -101,12 +101,6 @@ def work() -> Iterator[Work]:
     work.go.set()
 
 
-@pytest.fixture
-def own_redis() -> Iterator[Redis]:
-    with Redis() as server:
-        yield server
-
-
 @contextmanager
 def desk_on(url: str | None, work: Work) -> Iterator[Desk]:
     desk = Desk(url, work)

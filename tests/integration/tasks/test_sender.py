@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import redis
@@ -13,42 +13,29 @@ from dramatiq import Message
 from db.queues import IMAGES
 from tasks.broker import QueueUnavailable, RedisQueues
 from tasks.sender import Sender
+from tests.leaving import assert_it_ends
 from tests.servers import Redis
-
-TURNS = 20
 
 
 def message(job_id: str) -> Message[None]:
     return Message(IMAGES, "generate_image", (job_id,), {}, {})
 
 
-@pytest.fixture
-def own_redis() -> Iterator[Redis]:
-    with Redis() as server:
-        yield server
-
-
 @pytest.mark.parametrize("connected", [False, True])
 async def test_it_ends_whatever_it_is_at(redis_server: Redis, connected: bool):
     """redis-py swallows some cancellations on Python 3.11."""
 
-    async def leave_after(turns: int) -> None:
+    @asynccontextmanager
+    async def begun() -> AsyncIterator[None]:
         sender = Sender(RedisQueues(redis_server.url, {}))
         async with sender.running():
             if connected:
                 sender.send([message("first")])
                 await sender._is_idle.wait()
             sender.send([message("second")])
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            raise RuntimeError("left")
+            yield
 
-    for turns in range(TURNS):
-        leaving = asyncio.create_task(leave_after(turns))
-        done, _ = await asyncio.wait([leaving], timeout=5)
-        leaving.cancel()
-        assert done, f"it hangs where it is left after {turns} turns of the loop"
-        assert isinstance(leaving.exception(), RuntimeError)
+    await assert_it_ends(begun)
 
 
 async def test_its_connection_outlives_a_restart_of_redis(own_redis: Redis):
