@@ -13,12 +13,15 @@ TOO_LARGE = b"431 Request Header Fields Too Large"
 TOO_SLOW = b"408 Request Timeout"
 PATIENCE = 15
 """The system keeps megabytes on both sides, and asks for more in steps: one of a slow client's may take minutes."""
+MOST_PIPELINED = 64
+"""Requests that wait for those before them. Each takes some 2.5 kB, and thousands may be read at once."""
 
 
 class HttpProtocol(HttpToolsProtocol):
     """Refuses a head that has more than MAX_HEADER_BYTES, or does not come within HEADER_TIMEOUT_SECONDS.
 
-    Ends a connection whose client has taken next to nothing of an answer for PATIENCE times SLOW_CLIENT_SECONDS.
+    Ends a connection whose client has taken next to nothing of an answer for PATIENCE times SLOW_CLIENT_SECONDS, or has
+    more than MOST_PIPELINED requests wait.
     """
 
     _reading_head = True
@@ -55,6 +58,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._reading_head = False
         self._received = 0
         self._stop_timer()
+        if len(self.pipeline) >= MOST_PIPELINED:
+            drop(self.transport)
+            return
         before = self.cycle
         super().on_headers_complete()
         # A WebSocket has none. After a HEAD nothing follows, and what is read next may close the connection first.

@@ -17,6 +17,7 @@ import pytest
 from websockets.asyncio.client import connect as connect_socket
 from websockets.exceptions import InvalidStatus
 
+from server.connections import MOST_PIPELINED
 from tests.acceptance.conftest import Connect
 from tests.acceptance.program import Client, Program, in_phase, running
 from tests.waiting import until
@@ -367,6 +368,19 @@ async def test_what_comes_after_an_answer_keeps_no_connection(face: Program, len
         writer.write(rest)
         assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
+
+
+@pytest.mark.parametrize("more", [0, 3_000])
+async def test_requests_that_wait_for_others_have_a_bound(face: Program, more: int) -> None:
+    """One read brings thousands, each of which took memory until it was answered."""
+    one = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n%b\r\n"
+    sent = one % b"" * (MOST_PIPELINED + more) + one % b"Connection: close\r\n"
+    try:
+        answer = await _answer(face, sent)
+    except ConnectionError:
+        answer = b""
+    answered = answer.count(b'{"status":"ok"}')
+    assert answered <= MOST_PIPELINED if more else answered == MOST_PIPELINED + 1
 
 
 async def test_who_takes_nothing_of_a_file_is_cut_off(face: Program) -> None:
